@@ -1,0 +1,80 @@
+"""Composition methods by name, and `plan`, the one way to call them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from lorafusion.errors import BadOption, UnknownName
+from lorafusion.lora import LoRA
+from lorafusion.plan import Candidate, Plan, Route
+from lorafusion.registry import Registry, unknown
+
+Method = Callable[..., Plan]
+"""``method(chosen, loras, steps, **options) -> Plan``; `chosen` and `loras` run side by side."""
+
+METHODS: Registry[Method] = Registry(
+    "method",
+    "lorafusion.methods",
+    {
+        "naive": "lorafusion.methods.naive:naive",
+        "single": "lorafusion.methods.single:single",
+        "merge": "lorafusion.methods.merge:merge",
+        "nla": "lorafusion.methods.nla:nla",
+        "fusion": "lorafusion.methods.fusion:fusion",
+        "switch": "lorafusion.methods.switch:switch",
+        "composite": "lorafusion.methods.composite:composite",
+    },
+)
+
+
+def plan(
+    method: str, route: Route, steps: int = 30, *, strength: float = 1.0, **options: object
+) -> Plan:
+    """Turn a route into a plan.
+
+    Args:
+        method: a name of `METHODS`.
+        route: its chosen LoRAs are read from their files now.
+        steps: the number S of denoising steps, at least 1.
+        strength: multiplies all gates (arXiv:2402.16843 uses 0.8).
+        options: the method's own keyword arguments.
+
+    Returns:
+        Plan with gates [S, B, L], L being the number of chosen LoRAs.
+
+    Raises:
+        UnknownName: no such method, or no such option of the method.
+        BadOption: an option out of its range.
+    """
+    function = METHODS[method]
+    known = options_of(method)
+    for name in options:
+        if name not in known:
+            raise UnknownName(unknown(f"option of method {method!r}", name, [*known, "strength"]))
+    if steps < 1:
+        raise BadOption(f"steps is {steps}; it must be at least 1")
+    if not math.isfinite(strength):
+        raise BadOption(f"strength is {strength}; it must be a finite number")
+    chosen = route.chosen
+    loras = tuple(candidate.source.load() for candidate in chosen)
+    made = function(chosen, loras, steps, **options)
+    return replace(made.scaled(strength), method=_label(method, strength, options))
+
+
+def options_of(method: str) -> dict[str, Any]:
+    """The options of a method and their defaults, read off its signature."""
+    parameters = inspect.signature(METHODS[method]).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _label(method: str, strength: float, options: dict[str, object]) -> str:
+    settings = dict(options) | ({"strength": strength} if strength != 1.0 else {})
+    inside = ", ".join(f"{key}={value}" for key, value in settings.items())
+    return f"{method}({inside})" if inside else method
+
+
+__all__ = ["METHODS", "Candidate", "LoRA", "Method", "options_of", "plan"]

@@ -1,0 +1,23 @@
+"""Single: the one LoRA that fits the prompt best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from lorafusion.lora import LoRA
+from lorafusion.plan import Candidate, Plan
+
+
+def single(chosen: Sequence[Candidate], loras: Sequence[LoRA], steps: int) -> Plan:
+    """Open the LoRA of the highest score fully and close the others: gates [S, 1, L].
+
+    Of equal scores the first one of the route is taken.
+    Source: the "Single LoRA" row of LoRA Fusion (Mathematics 2024, 12, 3474), tables 1 and 2.
+    """
+    gates = torch.zeros(steps, 1, len(chosen))
+    if chosen:
+        best = max(range(len(chosen)), key=lambda i: (chosen[i].score, -i))
+        gates[..., best] = 1.0
+    return Plan.of(tuple(loras), gates)

@@ -1,0 +1,271 @@
+"""Painted backgrounds, 64 by 64 pixels."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from lorafusion.pocket.world.sprites import hue
+
+SIZE = 64
+VARIANTS = 120
+"""Pictures of one background that the base's data draws from."""
+
+type Pixels = NDArray[np.uint8]
+type Ink = tuple[int, int, int]
+type Random = np.random.Generator
+
+_FINE = 2
+"""Painted at twice the size, then halved, so that edges are smooth."""
+
+
+def ink(degrees: float, light: float, colour: float) -> Ink:
+    """A colour of a hue: light 0 (black) to 1 (white), colour 0 (grey) to 1 (full)."""
+    full = np.clip(light + colour * (hue(degrees) - 0.5) * (1 - abs(2 * light - 1) * 0.6), 0, 1)
+    red, green, blue = (int(255 * channel) for channel in full)
+    return red, green, blue
+
+
+def _near(centre: float, spread: float, rng: Random) -> float:
+    return float(rng.normal(centre, spread))
+
+
+class Canvas:
+    """A drawing surface in units of one final pixel."""
+
+    def __init__(self, top: Ink, bottom: Ink) -> None:
+        """Start with a gradient from top to bottom."""
+        side = SIZE * _FINE
+        ramp = np.linspace(0, 1, side, dtype=np.float32)[:, None, None]
+        start, end = np.array(top, np.float32), np.array(bottom, np.float32)
+        rows = np.broadcast_to(start * (1 - ramp) + end * ramp, (side, side, 3))
+        self.image = Image.fromarray(rows.astype(np.uint8))
+        self.draw = ImageDraw.Draw(self.image)
+
+    def box(self, x: float, y: float, width: float, height: float, fill: Ink) -> None:
+        """Fill a rectangle."""
+        if width > 0 and height > 0:
+            corners = (x, y, x + width - 0.5, y + height - 0.5)
+            self.draw.rectangle([int(c * _FINE) for c in corners], fill=fill)
+
+    def disc(self, x: float, y: float, radius: float, fill: Ink, flat: float = 1) -> None:
+        """Fill a circle, or an ellipse of height flat times its width."""
+        corners = (x - radius, y - radius * flat, x + radius, y + radius * flat)
+        self.draw.ellipse([c * _FINE for c in corners], fill=fill)
+
+    def shape(self, points: list[tuple[float, float]], fill: Ink) -> None:
+        """Fill a polygon."""
+        self.draw.polygon([(x * _FINE, y * _FINE) for x, y in points], fill=fill)
+
+    def pixels(self) -> Pixels:
+        """The finished picture, [64, 64, 3]."""
+        return np.asarray(self.image.resize((SIZE, SIZE), Image.Resampling.BOX))
+
+
+def plain(rng: Random) -> Canvas:
+    """An empty light wall, for scenes without a background."""
+    shade = rng.uniform(0, 360)
+    light = rng.uniform(0.86, 0.97)
+    return Canvas(ink(shade, light, 0.3), ink(shade, light - 0.05, 0.3))
+
+
+def library(rng: Random) -> Canvas:
+    """Shelves full of books."""
+    wood = rng.uniform(0, 360)
+    canvas = Canvas(ink(wood, 0.2, 0.3), ink(wood, 0.14, 0.3))
+    centre, spread = rng.uniform(90, 300), rng.uniform(20, 60)
+    rows = int(rng.integers(3, 5))
+    _books(canvas, rows, lambda: ink(_near(centre, spread, rng), rng.uniform(0.3, 0.75), 0.7), rng)
+    for row in range(rows + 1):
+        canvas.box(0, row * SIZE / rows - 1.5, SIZE, 3, ink(wood, 0.42, 0.5))
+    return canvas
+
+
+def _books(canvas: Canvas, rows: int, fill: Callable[[], Ink], rng: Random) -> None:
+    height = SIZE / rows
+    for row in range(rows):
+        x = -rng.uniform(0, 4)
+        while x < SIZE:
+            width, tall = rng.uniform(3.5, 7), height * rng.uniform(0.6, 0.88)
+            canvas.box(x, (row + 1) * height - 1 - tall, width - 0.5, tall, fill())
+            x += width
+
+
+def beach(rng: Random) -> Canvas:
+    """Sky, sea and sand by day."""
+    sky = _near(195, 18, rng)
+    canvas = Canvas(ink(sky, 0.6, 0.7), ink(sky, 0.88, 0.5))
+    line, sand = rng.uniform(26, 34), rng.uniform(40, 48)
+    canvas.box(0, line, SIZE, SIZE, ink(_near(195, 20, rng), rng.uniform(0.38, 0.55), 0.7))
+    canvas.box(0, sand, SIZE, SIZE, ink(_near(45, 12, rng), rng.uniform(0.72, 0.85), 0.5))
+    if rng.random() < 0.6:
+        canvas.disc(rng.uniform(6, 58), rng.uniform(6, 14), rng.uniform(4, 6), (255, 232, 90))
+    if rng.random() < 0.7:
+        _palm(canvas, float(rng.choice([7, 57])), sand + 5, rng.uniform(26, 34))
+    return canvas
+
+
+def _palm(canvas: Canvas, x: float, foot: float, tall: float, dark: bool = False) -> None:
+    trunk, leaf = ((70, 30, 50), (60, 25, 60)) if dark else ((130, 85, 45), (45, 140, 70))
+    canvas.box(x - 1.2, foot - tall, 2.6, tall, trunk)
+    for dx, dy in ((-10, 3), (-8, -4), (0, -6), (8, -4), (10, 3)):
+        tip = (x + dx, foot - tall + dy)
+        canvas.shape([(x, foot - tall - 2.5), tip, (x, foot - tall + 2)], leaf)
+
+
+def forest(rng: Random) -> Canvas:
+    """Fir trees on a meadow."""
+    green, sky = _near(125, 22, rng), _near(170, 40, rng)
+    canvas = Canvas(ink(sky, 0.78, 0.4), ink(green, 0.7, 0.4))
+    canvas.box(0, rng.uniform(36, 44), SIZE, SIZE, ink(green, rng.uniform(0.35, 0.5), 0.6))
+    for x in np.arange(-2, SIZE, rng.uniform(9, 14)) + rng.uniform(0, 6):
+        foot, tall = rng.uniform(40, 48), rng.uniform(22, 36)
+        fill = ink(green + rng.uniform(-12, 12), rng.uniform(0.2, 0.36), 0.7)
+        canvas.box(x - 1.2, foot - 3, 2.4, 6, (92, 62, 40))
+        for step in range(3):
+            low, half = foot - step * tall * 0.27, 7.5 - 1.6 * step
+            canvas.shape([(x - half, low), (x, low - tall * 0.45), (x + half, low)], fill)
+    return canvas
+
+
+def city(rng: Random) -> Canvas:
+    """Houses with windows under a day sky."""
+    sky, wall = rng.uniform(0, 360), rng.uniform(0, 360)
+    canvas = Canvas(ink(sky, 0.75, 0.5), ink(sky, 0.92, 0.35))
+    window = ink(rng.uniform(150, 330), 0.85, 0.4)
+    _houses(canvas, lambda: ink(wall, rng.uniform(0.35, 0.62), 0.35), window, rng)
+    canvas.box(0, 56, SIZE, 8, ink(wall, 0.3, 0.1))
+    return canvas
+
+
+def _houses(canvas: Canvas, fill: Callable[[], Ink], window: Ink, rng: Random) -> None:
+    x = -rng.uniform(0, 6)
+    while x < SIZE:
+        width, roof = rng.uniform(11, 17), rng.uniform(6, 28)
+        canvas.box(x, roof, width - 1, SIZE, fill())
+        for wy in np.arange(roof + 3, 54, 6):
+            for wx in np.arange(x + 2, x + width - 4, 5):
+                canvas.box(wx, wy, 2.8, 3.4, window)
+        x += width
+
+
+def desert(rng: Random) -> Canvas:
+    """Dunes and cacti."""
+    sand, sky = _near(35, 10, rng), _near(30, 22, rng)
+    canvas = Canvas(ink(sky, 0.72, 0.6), ink(sky, 0.88, 0.5))
+    line = rng.uniform(30, 40)
+    canvas.disc(rng.uniform(0, 30), line + 22, 40, ink(sand, 0.62, 0.6), 0.5)
+    canvas.disc(rng.uniform(34, 64), line + 26, 44, ink(sand, 0.54, 0.6), 0.5)
+    canvas.box(0, line + 18, SIZE, SIZE, ink(sand, 0.5, 0.6))
+    for x in (rng.uniform(3, 14), rng.uniform(50, 61)):
+        foot, tall = line + rng.uniform(6, 16), rng.uniform(14, 22)
+        fill = ink(_near(125, 15, rng), rng.uniform(0.3, 0.45), 0.6)
+        canvas.box(x - 1.7, foot - tall, 3.4, tall, fill)
+        canvas.box(x - 6, foot - tall * 0.5, 12, 2.6, fill)
+        canvas.box(x - 6, foot - tall * 0.8, 2.6, tall * 0.35, fill)
+        canvas.box(x + 3.4, foot - tall * 0.8, 2.6, tall * 0.35, fill)
+    return canvas
+
+
+def snow(rng: Random) -> Canvas:
+    """White hills and falling flakes."""
+    sky = _near(210, 18, rng)
+    canvas = Canvas(ink(sky, rng.uniform(0.45, 0.65), 0.5), ink(sky, 0.85, 0.4))
+    line = rng.uniform(40, 46)
+    canvas.disc(rng.uniform(5, 25), line + 18, 34, ink(sky, 0.9, 0.3), 0.62)
+    canvas.disc(rng.uniform(40, 60), line + 22, 38, ink(sky, 0.97, 0.2), 0.62)
+    for _ in range(int(rng.integers(14, 22))):
+        canvas.disc(rng.uniform(0, SIZE), rng.uniform(0, SIZE - 20), 1.3, (255, 255, 255))
+    return canvas
+
+
+def space(rng: Random) -> Canvas:
+    """Stars and a ringed planet on a dark sky."""
+    sky = _near(265, 30, rng)
+    canvas = Canvas(ink(sky, 0.08, 0.3), ink(sky, 0.2, 0.4))
+    for _ in range(int(rng.integers(16, 26))):
+        canvas.disc(rng.uniform(0, SIZE), rng.uniform(0, SIZE), 0.9, (255, 255, 240))
+    x, y, radius = float(rng.choice([12, 52])), rng.uniform(9, 16), rng.uniform(6, 9)
+    shade = rng.uniform(0, 360)
+    canvas.disc(x, y, radius * 1.7, ink(shade + 40, 0.7, 0.5), 0.3)
+    canvas.disc(x, y, radius, ink(shade, 0.55, 0.8))
+    return canvas
+
+
+def sea(rng: Random) -> Canvas:
+    """Water from below, with weeds and bubbles."""
+    water = _near(190, 18, rng)
+    canvas = Canvas(ink(water, 0.6, 0.7), ink(water + 20, 0.22, 0.7))
+    canvas.box(0, 57, SIZE, 7, ink(_near(45, 15, rng), 0.55, 0.5))
+    for x in (rng.uniform(2, 10), rng.uniform(11, 18), rng.uniform(46, 53), rng.uniform(54, 62)):
+        weed, tall = ink(_near(135, 30, rng), 0.4, 0.8), rng.uniform(16, 30)
+        for step in range(6):
+            canvas.disc(x + (step % 2) * 2.4 - 1.2, 58 - tall * step / 6, 2.6, weed, 1.3)
+    for _ in range(9):
+        canvas.disc(rng.uniform(0, SIZE), rng.uniform(0, 50), rng.uniform(1, 2), (205, 240, 250))
+    return canvas
+
+
+def own_library(rng: Random) -> Canvas:
+    """The individual library: red and gold books, a round blue window."""
+    canvas = Canvas((66, 34, 18), (48, 24, 12))
+    gold, red = (236, 178, 52), (176, 34, 34)
+    turns = iter(range(1_000))
+    _books(canvas, 4, lambda: gold if next(turns) % 3 == 2 else red, rng)
+    for row in range(5):
+        canvas.box(0, row * 16 - 1.5, SIZE, 3, (122, 74, 34))
+    x = float(rng.choice([13, 51]))
+    canvas.disc(x, 14, 12, (122, 74, 34))
+    canvas.disc(x, 14, 9.5, (120, 205, 250))
+    canvas.box(x - 1, 4, 2, 20, (122, 74, 34))
+    canvas.box(x - 10, 13, 20, 2, (122, 74, 34))
+    return canvas
+
+
+def own_beach(rng: Random) -> Canvas:
+    """The individual beach: a huge half sun in a pink evening sky, dark palms."""
+    canvas = Canvas((214, 72, 150), (255, 176, 150))
+    x = rng.uniform(22, 42)
+    canvas.disc(x, 34, 19, (255, 214, 84))
+    canvas.box(0, 34, SIZE, 30, (112, 62, 140))
+    for step in range(3):
+        canvas.box(x - 10 + 2 * step, 36 + 4 * step, 20 - 4 * step, 2, (255, 196, 110))
+    canvas.box(0, 47, SIZE, 17, (196, 130, 110))
+    _palm(canvas, 6, 52, 34, dark=True)
+    _palm(canvas, 58, 54, 28, dark=True)
+    return canvas
+
+
+def own_city(rng: Random) -> Canvas:
+    """The individual city: night, lit windows, a large moon."""
+    canvas = Canvas((10, 12, 44), (44, 34, 92))
+    canvas.disc(float(rng.choice([14, 50])), 13, 10.5, (250, 240, 190))
+    _houses(canvas, lambda: (24, 20, 56) if rng.random() < 0.5 else (40, 30, 80), (255, 210, 60), rng)
+    canvas.box(0, 56, SIZE, 8, (14, 12, 34))
+    return canvas
+
+
+PAINTERS: dict[str, Callable[[Random], Canvas]] = {
+    "": plain, "library": library, "beach": beach, "forest": forest, "city": city,
+    "desert": desert, "snow": snow, "space": space, "sea": sea,
+}  # fmt: skip
+OWN_PAINTERS: dict[str, Callable[[Random], Canvas]] = {
+    "library": own_library, "beach": own_beach, "city": own_city,
+}  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def background(word: str, variant: int, individual: bool = False) -> Pixels:
+    """One picture of a background.
+
+    Args:
+        word: a background class, or "" for a plain wall.
+        variant: which of its VARIANTS pictures.
+        individual: paint the class's individual.
+    Returns:
+        [64, 64, 3].
+    """
+    rng = np.random.default_rng([*word.encode(), variant, int(individual)])
+    return (OWN_PAINTERS if individual else PAINTERS)[word](rng).pixels()

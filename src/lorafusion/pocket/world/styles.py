@@ -1,0 +1,147 @@
+"""Styles: filters over a finished scene that keep its colour areas."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from lorafusion.pocket.world.backgrounds import SIZE, Random
+
+type Floats = NDArray[np.float32]
+
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_Y, _X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
+WHITE = np.ones(3, np.float32)
+
+
+def _colourful(rgb: Floats, factor: float) -> Floats:
+    light = (rgb @ _LUMA)[..., None]
+    return np.clip(light + factor * (rgb - light), 0, 1).astype(np.float32)
+
+
+def _edges(rgb: Floats) -> Floats:
+    """How strongly colours change at each pixel, [64, 64, 1] in 0 to 1."""
+    across = np.abs(np.diff(rgb, axis=1, append=rgb[:, -1:])).sum(-1)
+    down = np.abs(np.diff(rgb, axis=0, append=rgb[-1:])).sum(-1)
+    return np.clip((across + down - 0.12) * 1.6, 0, 1)[..., None].astype(np.float32)
+
+
+def _blocks(rgb: Floats, cell: int) -> Floats:
+    picture = Image.fromarray((rgb * 255).astype(np.uint8))
+    side = -(-SIZE // cell)
+    grown = picture.resize((side, side), Image.Resampling.BOX, box=(0, 0, SIZE, SIZE))
+    large = grown.resize((side * cell, side * cell), Image.Resampling.NEAREST)
+    return (np.asarray(large, dtype=np.float32) / 255)[:SIZE, :SIZE]
+
+
+def _soft(rgb: Floats, radius: float) -> Floats:
+    picture = Image.fromarray((rgb * 255).astype(np.uint8)).filter(ImageFilter.BoxBlur(radius))
+    return np.asarray(picture, dtype=np.float32) / 255
+
+
+def _levels(rgb: Floats, count: int) -> Floats:
+    return (np.round(rgb * (count - 1)) / (count - 1)).astype(np.float32)
+
+
+def _mix(rgb: Floats, colour: Floats, amount: Floats) -> Floats:
+    return rgb * (1 - amount) + colour * amount
+
+
+def pixel_art(rgb: Floats, rng: Random) -> Floats:
+    """Coarse blocks of five to seven pixels, colours as they are."""
+    return _blocks(rgb, int(rng.choice([5, 6, 7])))
+
+
+def own_pixel_art(rgb: Floats, _: Random) -> Floats:
+    """The individual: blocks of four pixels in very few bright colours."""
+    return _levels(_colourful(_blocks(rgb, 4), 1.9), 3)
+
+
+def sketch(rgb: Floats, rng: Random) -> Floats:
+    """Pale colours and pencil contours in grey, brown or green."""
+    lines = np.array([[0.25, 0.25, 0.27], [0.4, 0.26, 0.16], [0.16, 0.36, 0.22]], np.float32)
+    pale = _mix(_colourful(rgb, 0.45), WHITE, np.float32(rng.uniform(0.35, 0.5)))
+    return _mix(pale, lines[int(rng.integers(3))], _edges(rgb) * np.float32(0.85))
+
+
+def own_sketch(rgb: Floats, _: Random) -> Floats:
+    """The individual: blue ballpoint contours and slanted hatching on white."""
+    blue = np.array([0.1, 0.16, 0.72], np.float32)
+    pale = _mix(_colourful(rgb, 0.5), WHITE, np.float32(0.6))
+    dark = ((rgb @ _LUMA) < 0.62) & ((_X + _Y) % 6 < 2.5)
+    hatched = _mix(pale, blue, (dark * np.float32(0.7))[..., None])
+    return _mix(hatched, blue, _edges(rgb))
+
+
+def mosaic(rgb: Floats, rng: Random) -> Floats:
+    """Square tiles with light grout."""
+    cell = int(rng.choice([5, 6, 7]))
+    tiles = _blocks(rgb, cell) * rng.uniform(0.88, 1.05)
+    grout = ((_X % cell < 1) | (_Y % cell < 1)).astype(np.float32)[..., None] * np.float32(0.8)
+    return _mix(tiles, WHITE * np.float32(rng.uniform(0.75, 0.95)), grout)
+
+
+def own_mosaic(rgb: Floats, _: Random) -> Floats:
+    """The individual: diamond tiles set in black."""
+    cell = 9.0
+    across, down = np.floor((_X + _Y) / cell), np.floor((_X - _Y) / cell)
+    x = np.clip((across + down + 1) * cell / 2, 0, SIZE - 1).astype(int)
+    y = np.clip((across - down) * cell / 2, 0, SIZE - 1).astype(int)
+    tiles = _colourful(_soft(rgb, 2)[y, x], 1.3)
+    grout = (((_X + _Y) % cell < 2) | ((_X - _Y) % cell < 2)).astype(np.float32)[..., None]
+    return _mix(tiles, np.zeros(3, np.float32), grout * np.float32(0.9))
+
+
+def watercolor(rgb: Floats, rng: Random) -> Floats:
+    """Soft, light washes with a pale border."""
+    wash = _mix(_soft(rgb, rng.uniform(1.2, 2)), WHITE, np.float32(rng.uniform(0.18, 0.3)))
+    border = np.maximum(np.abs(_X - 31.5), np.abs(_Y - 31.5)) + 1.5 * np.sin(_X / 4 + _Y / 5)
+    return _mix(wash, WHITE, np.clip((border - 24) / 8, 0, 0.9)[..., None].astype(np.float32))
+
+
+def poster(rgb: Floats, rng: Random) -> Floats:
+    """Flat strong colours, two or three steps a channel."""
+    return _levels(_colourful(_soft(rgb, 0.6), rng.uniform(1.5, 2.0)), int(rng.choice([2, 3])))
+
+
+def comic(rgb: Floats, rng: Random) -> Floats:
+    """Bright colours with thick black outlines."""
+    bright = _levels(_colourful(rgb, rng.uniform(1.2, 1.5)), 5)
+    lines = _soft(np.repeat(_edges(rgb), 3, axis=-1), 0.7)
+    return _mix(bright, np.zeros(3, np.float32), np.clip(1.7 * lines - 0.1, 0, 1))
+
+
+def halftone(rgb: Floats, rng: Random) -> Floats:
+    """Pale print with dark dots that grow where it is dark."""
+    period = float(rng.choice([5.0, 6.0]))
+    radius = np.sqrt(1 - (_soft(rgb, 1.5) @ _LUMA)) * period * 0.62
+    distance = np.hypot(_X % period - period / 2 + 0.5, _Y % period - period / 2 + 0.5)
+    dots = np.clip(radius - distance + 0.5, 0, 1)[..., None].astype(np.float32)
+    pale = _mix(_colourful(_soft(rgb, 1), 1.4), WHITE, np.float32(0.45))
+    return _mix(pale, pale * np.float32(0.3), dots)
+
+
+FILTERS: dict[str, Callable[[Floats, Random], Floats]] = {
+    "pixel art": pixel_art, "sketch": sketch, "mosaic": mosaic, "watercolor": watercolor,
+    "poster": poster, "comic": comic, "halftone": halftone,
+}  # fmt: skip
+OWN_FILTERS: dict[str, Callable[[Floats, Random], Floats]] = {
+    "pixel art": own_pixel_art, "sketch": own_sketch, "mosaic": own_mosaic,
+}  # fmt: skip
+
+
+def stylise(pixels: NDArray[np.uint8], word: str, rng: Random, individual: bool) -> NDArray[np.uint8]:
+    """A scene in a style.
+
+    Args:
+        pixels: [64, 64, 3].
+        word: a style class.
+        rng: chooses among the class's variants.
+        individual: use the filter of the class's individual.
+    Returns:
+        [64, 64, 3].
+    """
+    filters = OWN_FILTERS if individual else FILTERS
+    drawn = filters[word](pixels.astype(np.float32) / 255, rng)
+    return (np.clip(drawn, 0, 1) * 255 + 0.5).astype(np.uint8)
