@@ -1,0 +1,6 @@
+"""Plans on diffusers pipelines."""
+
+from lorafusion.pipelines.apply import apply
+from lorafusion.pipelines.load import load
+
+__all__ = ["apply", "load"]
