@@ -117,9 +117,9 @@ class Plan:
     """
 
     loras: tuple[LoRA, ...]
-    gates: Float[Tensor, "s b l"]
-    mix: Float[Tensor, "s b"]
-    text_gates: Float[Tensor, "s b l"]
+    gates: Float[Tensor, "_s _b _l"]  # the underscores leave comparing to __post_init__
+    mix: Float[Tensor, "_s _b"]
+    text_gates: Float[Tensor, "_s _b _l"]
     method: str = "by hand"
 
     def __post_init__(self) -> None:
