@@ -13,7 +13,9 @@ PACKAGES = sorted({path.parent for path in ROOT.glob("src/lorafusion/*/__init__.
 
 
 def functions(path: Path) -> list[ast.FunctionDef]:
-    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    return [
+        node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)
+    ]
 
 
 def code_lines(node: ast.FunctionDef) -> int:

@@ -36,7 +36,9 @@ def test_dense_is_scale_times_up_times_down(
 
 
 @given(sizes, sizes, sizes)
-def test_linear_and_pointwise_convolution_are_the_same_delta(rank: int, width: int, out: int) -> None:
+def test_linear_and_pointwise_convolution_are_the_same_delta(
+    rank: int, width: int, out: int
+) -> None:
     linear = low_rank(rank, width, out, None)
     pointwise = linear.fitted((out, width, 1, 1))
     assert pointwise.shape == (out, width, 1, 1)

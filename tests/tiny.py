@@ -34,7 +34,20 @@ from transformers import (
 )
 
 WIDTH = 32
-WORDS = "a robot wearing crown in library with guitar photo of cat blurry".split()
+WORDS = [
+    "a",
+    "robot",
+    "wearing",
+    "crown",
+    "in",
+    "library",
+    "with",
+    "guitar",
+    "photo",
+    "of",
+    "cat",
+    "blurry",
+]
 STEPS = 4
 PROMPT = "a robot wearing a crown"
 KINDS = ("sd", "sdxl", "sd3", "flux")
@@ -70,7 +83,10 @@ def t5_tokenizer() -> PreTrainedTokenizerFast:
     inner = Tokenizer(WordLevel(vocab, unk_token="<unk>"))
     inner.pre_tokenizer = Whitespace()
     return PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
+        tokenizer_object=inner,
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
         model_max_length=16,
     )
 
@@ -206,7 +222,17 @@ def pipeline(kind: str, seed: int = 0) -> Any:
     return pipe
 
 
-TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "net.0.proj", "net.2", "conv1")
+TARGETS = (
+    "to_q",
+    "to_k",
+    "to_v",
+    "to_out.0",
+    "proj_in",
+    "proj_out",
+    "net.0.proj",
+    "net.2",
+    "conv1",
+)
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
 
@@ -221,7 +247,11 @@ def state_dict(pipe: Any, seed: int, rank: int = 3, text: bool = True) -> dict[s
         ("text_encoder_2", TEXT_TARGETS),
     ):
         module = getattr(pipe, component, None)
-        if module is None or isinstance(module, T5EncoderModel) or (component != denoiser and not text):
+        if (
+            module is None
+            or isinstance(module, T5EncoderModel)
+            or (component != denoiser and not text)
+        ):
             continue
         for path, layer in module.named_modules():
             if not path.endswith(wanted) or not isinstance(layer, nn.Linear | nn.Conv2d):

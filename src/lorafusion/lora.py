@@ -58,7 +58,9 @@ class LowRank:
         if self.shape == shape:
             return self
         if _core(self.shape) != _core(shape):
-            raise WrongBase(f"delta of shape {list(self.shape)} for a weight of shape {list(shape)}")
+            raise WrongBase(
+                f"delta of shape {list(self.shape)} for a weight of shape {list(shape)}"
+            )
         tail = (1,) * (len(shape) - 2)
         return LowRank(
             self.down.reshape(self.rank, shape[1], *tail),

@@ -43,7 +43,9 @@ def test_side_path_equals_each_samples_own_weight(kind: str) -> None:
     ours = layer(x) + side_path(site, x, gates)
     before = layer.weight.detach().clone()
     for i in range(4):
-        change = sum(g * part["layer"].dense() for g, part in zip(gates[i], parts) if part)
+        change = sum(
+            g * part["layer"].dense() for g, part in zip(gates[i], parts, strict=True) if part
+        )
         layer.weight.data = before + change
         torch.testing.assert_close(ours[i : i + 1], layer(x[i : i + 1]), rtol=1e-4, atol=1e-4)
 

@@ -39,9 +39,7 @@ def route(weights: list[float], categories: list[str] | None = None) -> Route:
     )
 
 
-rows = st.lists(
-    st.tuples(st.floats(0.01, 1), st.sampled_from(CATEGORIES)), min_size=0, max_size=6
-)
+rows = st.lists(st.tuples(st.floats(0.01, 1), st.sampled_from(CATEGORIES)), min_size=0, max_size=6)
 
 
 @pytest.mark.parametrize("name", list(METHODS))
@@ -146,7 +144,9 @@ def test_options_are_read_off_the_signature() -> None:
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_every_method_names_its_source(name: str) -> None:
-    text = (METHODS[name].__doc__ or "") + (__import__(METHODS[name].__module__, fromlist=["x"]).__doc__ or "")
+    text = (METHODS[name].__doc__ or "") + (
+        __import__(METHODS[name].__module__, fromlist=["x"]).__doc__ or ""
+    )
     assert "arXiv" in text or "Mathematics" in text
 
 

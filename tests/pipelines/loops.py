@@ -43,7 +43,11 @@ def predict(pipe: Any, latents: Any, timestep: Any, guidance: float) -> list[tor
 
 @torch.no_grad()
 def run(
-    pipe: Any, steps: int, guidance: float, predictions: Callable[[int, Any, Any], Any], seed: int = 0
+    pipe: Any,
+    steps: int,
+    guidance: float,
+    predictions: Callable[[int, Any, Any], Any],
+    seed: int = 0,
 ) -> torch.Tensor:
     """The loop: `predictions(k, latents, t)` gives what the k-th call of the denoiser predicts."""
     scheduler = pipe.scheduler

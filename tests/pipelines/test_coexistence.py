@@ -62,7 +62,9 @@ def test_img2img_takes_the_later_part_of_the_plan(sd: Any, monkeypatch: pytest.M
     loras = loras_for(sd, text=False)
     plan = Plan.of(loras, torch.eye(3)[torch.arange(12) // 4].unsqueeze(1))
     image = torch.rand(1, 3, 16, 16)
-    calls = opened(second, plan, monkeypatch, steps=12, image=image, strength=0.5, height=None, width=None)
+    calls = opened(
+        second, plan, monkeypatch, steps=12, image=image, strength=0.5, height=None, width=None
+    )
     assert calls == [1, 1, 2, 2, 2, 2]
 
 

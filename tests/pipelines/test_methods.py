@@ -131,7 +131,9 @@ def opened(sd: Any, plan: Plan, monkeypatch: pytest.MonkeyPatch, **kwargs: Any) 
 def test_each_lora_is_open_exactly_ten_of_thirty_steps(
     sd: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = {k: v for k, v in sd.scheduler.config.items() if k not in ("_class_name", "clip_sample")}
+    config = {
+        k: v for k, v in sd.scheduler.config.items() if k not in ("_class_name", "clip_sample")
+    }
     sd.scheduler = getattr(diffusers, name).from_config(config | {"skip_prk_steps": True})
     loras = loras_for(sd, text=False)
     calls = opened(sd, switch(candidates(loras), loras, 30), monkeypatch, steps=30)

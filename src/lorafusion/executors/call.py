@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ class Call:
 
     def _mapped(self, change: Callable[[str, Tensor], Tensor], batch: int) -> Call:
         changed = {
-            name: _tree_map(lambda t, name=name: change(name, t), value)
+            name: _tree_map(functools.partial(change, name), value)
             for name, value in self.arguments.items()
         }
         return Call(changed, batch)
@@ -105,7 +106,7 @@ def stack(calls: Sequence[Call]) -> Call:
     arguments = {
         name: _tree_stack(
             [call.arguments[name] for call in calls],
-            lambda tensor, name=name: first._carries(name, tensor),
+            functools.partial(first._carries, name),
         )
         for name in first.arguments
     }
@@ -149,7 +150,5 @@ def _tree_stack(values: Sequence[Any], carries: Callable[[Tensor], bool]) -> Any
     if isinstance(first, dict):
         return {key: _tree_stack([value[key] for value in values], carries) for key in first}
     if isinstance(first, list | tuple):
-        return type(first)(
-            _tree_stack(list(items), carries) for items in zip(*values, strict=True)
-        )
+        return type(first)(_tree_stack(list(items), carries) for items in zip(*values, strict=True))
     return first

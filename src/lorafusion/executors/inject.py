@@ -80,7 +80,7 @@ class Inject:
 
     def _side_path(self, site: Site) -> Callable[..., Tensor]:
         def hook(
-            layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor
+            _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor
         ) -> Tensor:
             x = args[0] if args else next(iter(kwargs.values()))
             return output + side_path(site, x, self._gates)

@@ -73,7 +73,8 @@ class Reference:
         dtype = next(self._module.parameters()).dtype
         wide = call.to(torch.float64)
         outputs = [
-            self._copy.forward(**wide.rows(index, index + 1).arguments) for index in range(call.batch)
+            self._copy.forward(**wide.rows(index, index + 1).arguments)
+            for index in range(call.batch)
         ]
         together = torch.cat([prediction(output) for output in outputs])
         return with_prediction(outputs[0], together.to(dtype))

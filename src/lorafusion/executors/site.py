@@ -118,12 +118,14 @@ def _site(
     assert isinstance(layer, Layer), "misfit() has just said so"
     weight = layer.weight
     fitted = [(index, delta.fitted(tuple(weight.shape))) for index, delta in wanted]
-    place = {"device": weight.device, "dtype": weight.dtype if dtype is None else dtype}
+    device, kind = weight.device, weight.dtype if dtype is None else dtype
     return Site(
         path,
         layer,
-        down=torch.cat([delta.down.to(**place) for _, delta in fitted]),
-        up=torch.cat([delta.up.to(**place) for _, delta in fitted], dim=1),
-        scale=torch.cat([torch.full((d.rank,), d.scale, **place) for _, d in fitted]),
-        owner=torch.cat([torch.full((d.rank,), i, device=weight.device) for i, d in fitted]),
+        down=torch.cat([delta.down.to(device, kind) for _, delta in fitted]),
+        up=torch.cat([delta.up.to(device, kind) for _, delta in fitted], dim=1),
+        scale=torch.cat(
+            [torch.full((d.rank,), d.scale, device=device, dtype=kind) for _, d in fitted]
+        ),
+        owner=torch.cat([torch.full((d.rank,), i, device=device) for i, d in fitted]),
     )

@@ -95,14 +95,10 @@ def _engage(stack: ExitStack, target: _Target, plan: Plan, make: Any) -> None:
         executor.set(plan.gates[0, 0])
         return
     clock = None if plan.constant else stack.enter_context(Clock(target.pipe, plan.steps))
-    stack.enter_context(
-        branched(target.denoiser, executor, plan, clock, prompts, variants)
-    )
+    stack.enter_context(branched(target.denoiser, executor, plan, clock, prompts, variants))
 
 
-def _text_mixtures(
-    plan: Plan, shared: bool
-) -> tuple[Float[Tensor, "v l"], Int[Tensor, "s b"]]:
+def _text_mixtures(plan: Plan, shared: bool) -> tuple[Float[Tensor, "v l"], Int[Tensor, "s b"]]:
     """The distinct gates of the text encoders, and which of them each step and branch sees.
 
     Args:

@@ -55,7 +55,7 @@ def _pretrained(name: str, options: dict[str, Any]) -> Any:
 
     try:
         return DiffusionPipeline.from_pretrained(name, **options)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a broken model makes diffusers raise
         raise UnreadableFile(f"base {name!r} could not be loaded: {_line(error)}") from error
 
 
@@ -70,7 +70,7 @@ def _single_file(path: Path, options: dict[str, Any]) -> Any:
     pipeline = getattr(diffusers, _pipeline_class(path))
     try:
         return pipeline.from_single_file(str(path), **options)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # as above
         raise UnreadableFile(f"base {str(path)!r} could not be loaded: {_line(error)}") from error
 
 

@@ -91,9 +91,7 @@ class Prompts:
         ]
         rows, found = [], False
         for row in tensor:
-            match = next(
-                (own[i] for first, own in known for i in _equal_rows(first, row)), None
-            )
+            match = next((own[i] for first, own in known for i in _equal_rows(first, row)), None)
             rows.append(row if match is None else match)
             found |= match is not None
         return (torch.stack(rows) if found else tensor), found

@@ -1,0 +1,63 @@
+"""Entry: one LoRA of a library, not yet read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from lorafusion import formats
+from lorafusion.errors import UnreadableFile
+from lorafusion.library.keytext import TextFrom
+from lorafusion.lora import LoRA
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One LoRA file and what is known about it; a `Source` of routes.
+
+    Attributes:
+        name: unique in its library, stable while no file is added or moved.
+        path: the file.
+        category: character, clothing, object, background or style, or "" when nobody said.
+        text: the key text, what prompts are compared with.
+        text_from: where the key text was found: "user", "sidecar", "metadata" or "name".
+        triggers: words that the training captions used.
+    """
+
+    name: str
+    path: Path
+    category: str
+    text: str
+    text_from: TextFrom
+    triggers: tuple[str, ...]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the whole file, in hexadecimal; computed when first asked for.
+
+        Raises:
+            UnreadableFile: the file is gone or cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise UnreadableFile(f"{self.path}: cannot be read ({error.strerror})") from error
+
+    def load(self) -> LoRA:
+        """Read the whole file.
+
+        Category and triggers are the entry's, which heard the user and the sidecars first, and the
+        file's own where the entry has none.
+
+        Raises:
+            InputError: the file cannot be read as a LoRA; the message names it.
+        """
+        lora = formats.read(self.path, name=self.name)
+        return replace(
+            lora,
+            category=self.category or lora.category,
+            triggers=self.triggers or lora.triggers,
+        )

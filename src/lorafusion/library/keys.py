@@ -1,0 +1,70 @@
+"""Keys: texts as unit vectors, computed once.
+
+Choi, Im and Sung, "LoRA Fusion", Mathematics 2024, 12, 3474, section 3.2: "The LoRA key vectors are
+precomputed and stored".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lorafusion.errors import RunError
+from lorafusion.library.store import KeyStore
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns texts into vectors that can be compared by their angle."""
+
+    @property
+    def id(self) -> str:
+        """Name and fingerprint; another one whenever the vectors would differ.
+
+        An empty id says that no fingerprint can be had: nothing is then stored.
+        """
+
+    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """One row a text: [n, d], float32 on the CPU, each of length 1."""
+
+
+def key_vectors(texts: Sequence[str], encoder: Encoder, store: KeyStore) -> Float[Tensor, "n d"]:
+    """The vectors of texts, from the store or else from the encoder: [n, d] for n >= 1 texts.
+
+    Raises:
+        RunError: the encoder answered with something else than one finite vector a text.
+    """
+    ident = encoder.id  # a fingerprint takes a moment
+    known = store.read(ident, texts)
+    missing = [text for text in dict.fromkeys(texts) if text not in known]
+    fresh = {text: encode_alone(text, encoder) for text in missing}
+    if fresh:
+        store.write(ident, fresh)
+    vectors = known | fresh
+    if len({len(vector) for vector in vectors.values()}) > 1:
+        # Only a damaged store answers with another width than the encoder that it was filled by.
+        vectors = {text: encode_alone(text, encoder) for text in dict.fromkeys(texts)}
+        store.write(ident, vectors)
+    return torch.stack([vectors[text] for text in texts])
+
+
+def encode_alone(text: str, encoder: Encoder) -> Float[Tensor, " d"]:
+    """One text encoded by itself: [d].
+
+    The last bits of an encoder's answer depend on what else is in the batch. Alone, a key depends
+    on its text only and not on which other keys happened to be missing from the store.
+
+    Raises:
+        RunError: the encoder answered with something else than one finite vector.
+    """
+    rows = encoder.encode([text])
+    if rows.ndim != 2 or len(rows) != 1 or not torch.isfinite(rows).all():
+        raise RunError(
+            f"encoder {encoder.id!r} answered {text!r} with shape {list(rows.shape)} or a value "
+            f"that is not finite; expected one finite row"
+        )
+    return rows[0].detach().to("cpu", torch.float32)

@@ -1,0 +1,57 @@
+"""Names: what a LoRA is called after its file, and the words in such a name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+NAMELESS = frozenset({"adapter_model", "pytorch_lora_weights"})
+"""File names that peft and diffusers give to every LoRA; the folder then has the name."""
+
+_NOISE = re.compile(
+    r"(?<![^\W_])(?:v|ver|version)[ ._-]?\d+(?:[._]\d+)*[a-z]?(?![^\W_])"  # v1.0, ver_3, V2b
+    r"|(?<![^\W_])(?:lora|locon|lycoris|sdxl|sd[ ._-]?[123](?:[._]?[05])?|fp16|bf16)(?![^\W_])"
+    r"|(?<![^\W_])\d{6}(?![^\W_])",  # the epoch that trainers append: robot-000010
+    re.IGNORECASE,
+)
+_LORA = re.compile(r"LoRA|(?<![A-Z])(?:LORA|Lora)(?![a-z])")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def words_of_name(name: str) -> str:
+    """The words of a file name: no separators, no camel case, no version, no "lora".
+
+    ``"RobotSuit_v1.0-lora"`` gives ``"Robot Suit"``. A name of nothing but noise stays as it is.
+    """
+    split = _CAMEL.sub(" ", _LORA.sub(" lora ", name))
+    words = re.sub(r"[\s_+./-]+", " ", _NOISE.sub(" ", split)).strip()
+    return words or name
+
+
+def label_of(relative: Path) -> str:
+    """What a file is called: its stem, or its folder's name where every stem is the same.
+
+    Args:
+        relative: path of the file inside the library's folder.
+    """
+    if relative.stem in NAMELESS and len(relative.parts) > 1:
+        return relative.parent.name
+    return relative.stem
+
+
+def unique_names(files: Sequence[Path]) -> list[str]:
+    """A name for each file: its label, or its path without suffix where two labels are the same.
+
+    The names depend on the paths alone and not on their order, so that they are stable.
+
+    Args:
+        files: paths inside the library's folder.
+    """
+    labels = [label_of(file) for file in files]
+    counts = Counter(labels)
+    return [
+        label if counts[label] == 1 else file.with_suffix("").as_posix()
+        for file, label in zip(files, labels, strict=True)
+    ]

