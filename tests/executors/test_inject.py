@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,10 @@ from lorafusion.errors import RunError
 from lorafusion.executors.inject import side_path
 from lorafusion.executors.site import sites
 from lorafusion.lora import LowRank
+from lorafusion.pipelines import apply
+from lorafusion.plan import Plan
+from tests import tiny
+from tests.conftest import loras_for
 
 
 def layer_and_input(kind: str) -> tuple[nn.Module, torch.Tensor]:
@@ -55,3 +61,14 @@ def test_a_layer_that_sees_other_samples_is_an_error() -> None:
     (site,) = sites(nn.ModuleDict({"layer": layer}), [{"layer": delta_for(layer, 2)}])
     with pytest.raises(RunError, match=r"layer: it was given 4 samples, with gates for 3"):
         side_path(site, torch.randn(4, 6), torch.ones(3, 1))
+
+
+def test_the_side_path_follows_a_module_that_moves(sd: Any) -> None:
+    """As offloading does: the weights change place, or here dtype, after the executor was opened."""
+    plan = Plan.of(loras_for(sd), torch.ones(1, 1, 3))
+    with apply(sd, plan, executor="inject"):
+        sd.to(torch.float64)
+        ours = tiny.call(sd)
+    with apply(sd, plan, executor="reference"):
+        expected = tiny.call(sd)
+    assert tiny.relative_error(ours, expected) <= 1e-5

@@ -83,7 +83,7 @@ class Inject:
             _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor
         ) -> Tensor:
             x = args[0] if args else next(iter(kwargs.values()))
-            return output + side_path(site, x, self._gates)
+            return output + side_path(site.beside(x), x, self._gates)
 
         return hook
 

@@ -42,6 +42,16 @@ class Site:
         """Gates per LoRA -> gates per direction, alpha / r included."""
         return gates[..., self.owner] * self.scale
 
+    def beside(self, x: Tensor) -> Site:
+        """This site with its matrices where x is and in its dtype; they are moved once and stay.
+
+        Offloaded models move to the accelerator when they are called, after the sites were made.
+        """
+        if self.down.device != x.device or self.down.dtype != x.dtype:
+            self.down, self.up, self.scale = self.down.to(x), self.up.to(x), self.scale.to(x)
+            self.owner = self.owner.to(x.device)
+        return self
+
     def delta(self, gates: Float[Tensor, " l"]) -> Float[Tensor, "o i *k"]:
         """The change of the layer's weight for one mixture, in the dtype of `down`."""
         up = self.up.flatten(1) * self.rank_gates(gates.to(self.up))
