@@ -1,0 +1,58 @@
+"""Module paths joined by underscores, as kohya's files spell them, and back.
+
+``down_blocks_0_attentions_0_proj_in`` is ``down_blocks.0.attentions.0.proj_in``: the names of
+modules hold underscores themselves, so that decoding needs to know the words. It does not need to
+know how many blocks there are.
+
+Source: kohya-ss/sd-scripts, networks/lora.py, `LoRANetwork.create_modules` (the path with "." made
+"_").
+"""
+
+from __future__ import annotations
+
+UNET = """
+    conv_in conv_out conv_norm_out time_embedding add_embedding class_embedding encoder_hid_proj
+    cond_proj linear_1 linear_2 down_blocks up_blocks mid_block resnets attentions downsamplers
+    upsamplers conv conv1 conv2 conv_shortcut time_emb_proj norm norm1 norm2 norm3 proj proj_in
+    proj_out transformer_blocks attn1 attn2 to_q to_k to_v to_out ff net
+"""
+
+TEXT = """
+    text_model encoder layers self_attn q_proj k_proj v_proj out_proj mlp fc1 fc2 layer_norm1
+    layer_norm2 embeddings token_embedding position_embedding final_layer_norm text_projection
+"""
+
+_WORDS = {tuple(word.split("_")) for word in (UNET + TEXT).split()}
+_LONGEST = max(len(word) for word in _WORDS)
+
+
+def joined(path: str) -> str:
+    """The path with every dot made an underscore."""
+    return path.replace(".", "_")
+
+
+def split(name: str) -> str | None:
+    """The path of a joined name, or None when a piece of it is no known word.
+
+    The longest known word is taken at each place: ``proj_out`` is one module, not ``proj`` and
+    ``out``.
+    """
+    pieces = name.split("_")
+    path = []
+    while pieces:
+        taken = _number(pieces) or _word(pieces)
+        if not taken:
+            return None
+        path.append("_".join(pieces[:taken]))
+        pieces = pieces[taken:]
+    return ".".join(path)
+
+
+def _number(pieces: list[str]) -> int:
+    return int(pieces[0].isascii() and pieces[0].isdigit())
+
+
+def _word(pieces: list[str]) -> int:
+    """How many pieces the longest known word at the front takes; 0 for none."""
+    sizes = range(min(_LONGEST, len(pieces)), 0, -1)
+    return next((size for size in sizes if tuple(pieces[:size]) in _WORDS), 0)

@@ -1,0 +1,230 @@
+"""The safetensors container: bytes on disk <-> named tensors and text. Nothing in it is executed.
+
+Source: https://github.com/huggingface/safetensors#format : eight bytes of header length, a JSON
+header, the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse
+from torch import Tensor
+
+from lorafusion.errors import BadOption, NotWritable, UnreadableFile
+
+PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
+"""Suffixes of files that could run code when they are opened."""
+
+_MAX_HEADER = 100_000_000
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_SCALARS = frozenset({"I64", "I32", "I16", "I8", "U8"})
+_PRETENDERS = {
+    b"PK\x03\x04": "a zip archive (a pickle of torch is one)",
+    b"\x80": "a pickle",
+    b"GGUF": "a GGUF file",
+    b"version https://git-lfs": "a git-lfs pointer; fetch the file itself",
+    b"<": "a web page; the download failed",
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says before its tensors.
+
+    Attributes:
+        shapes: key -> shape.
+        dtypes: key -> dtype as the container names it ("F16").
+        metadata: the text that the file's maker put in.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
+    metadata: Mapping[str, str]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of all tensors."""
+        return tuple(self.shapes)
+
+    def blanks(self) -> dict[str, Tensor]:
+        """Tensors of these shapes without values (single numbers are 1), to look at shapes only."""
+        return {
+            key: torch.ones(shape) if _size(shape) == 1 else torch.empty(shape, device="meta")
+            for key, shape in self.shapes.items()
+        }
+
+
+def header(path: Path) -> Header:
+    """Read names, shapes and metadata, but no tensor.
+
+    Raises:
+        UnreadableFile: missing, not an ordinary file, empty, cut short, a pickle, or not
+            safetensors.
+    """
+    try:
+        _check_kind(path)
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(32)
+            length = _length(path, start, size)
+            file.seek(8)
+            text = file.read(length)
+    except OSError as error:
+        raise UnreadableFile(f"{path}: cannot be read ({error.strerror})") from error
+    return _parsed(path, text, size - 8 - length)
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
+    """Read the whole file: tensors in their stored dtype, metadata, and sha256 in hexadecimal.
+
+    Raises:
+        UnreadableFile: as `header`, or a tensor of another dtype than a LoRA has, or NaN or
+            infinite values.
+    """
+    head = header(path)
+    _check_dtypes(path, head)
+    try:
+        data = path.read_bytes()
+        tensors = parse(data)
+    except OSError as error:
+        raise UnreadableFile(f"{path}: cannot be read ({error.strerror})") from error
+    except SafetensorError as error:
+        raise UnreadableFile(
+            f"{path}: is not valid safetensors ({error}); fetch it again"
+        ) from error
+    for key, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise UnreadableFile(
+                f"{path}: tensor {key!r} holds NaN or infinite values; "
+                "its training broke, use another file"
+            )
+    # The library's order differs from run to run.
+    ordered = {key: tensors[key] for key in head.keys}
+    return ordered, dict(head.metadata), hashlib.sha256(data).hexdigest()
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a file beside its target and rename it; equal content gives equal bytes.
+
+    Raises:
+        BadOption: the path does not end in .safetensors.
+        NotWritable: the folder is missing or refuses the file.
+    """
+    if path.suffix != ".safetensors":
+        raise BadOption(f"{path}: LoRA files end in .safetensors, not {path.suffix!r}; rename it")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            part.write_bytes(_bytes(tensors, metadata))
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise NotWritable(
+            f"{path}: cannot be written ({error.strerror}); "
+            "choose a folder that exists and is writable"
+        ) from error
+
+
+def _check_kind(path: Path) -> None:
+    if not path.exists():
+        raise UnreadableFile(f"{path}: there is no such file")
+    if not path.is_file():
+        raise UnreadableFile(f"{path}: is a folder or a device; expected a .safetensors file")
+    if path.suffix.lower() in PICKLES:
+        raise UnreadableFile(
+            f"{path}: is refused unread, a {path.suffix} file can run code when it is opened; "
+            "convert it to .safetensors where you trust it"
+        )
+
+
+def _length(path: Path, start: bytes, size: int) -> int:
+    """The header's length, once the file's first bytes and its size fit a safetensors file."""
+    if not start:
+        raise UnreadableFile(f"{path}: is empty (0 bytes); fetch it again")
+    if start[8:9] != b"{":
+        kind = next((kind for magic, kind in _PRETENDERS.items() if start.startswith(magic)), "")
+        seen = f"looks like {kind}" if kind else f"has {size} bytes and no header"
+        raise UnreadableFile(f"{path}: is not safetensors, it {seen}; use a .safetensors file")
+    length = int.from_bytes(start[:8], "little")
+    if length > min(size - 8, _MAX_HEADER):
+        raise UnreadableFile(
+            f"{path}: is cut short or damaged, its header has {length} bytes and the file {size}; "
+            "fetch it again"
+        )
+    return length
+
+
+def _parsed(path: Path, text: bytes, body: int) -> Header:
+    try:
+        raw = json.loads(text)
+        metadata = raw.pop("__metadata__", None) or {}
+        ends = [entry["data_offsets"][1] for entry in raw.values()]
+        shapes = {key: tuple(entry["shape"]) for key, entry in raw.items()}
+        dtypes = {key: entry["dtype"] for key, entry in raw.items()}
+        sizes = (*ends, *(size for shape in shapes.values() for size in shape))
+        sound = all(isinstance(size, int) and size >= 0 for size in sizes)
+        sound &= all(isinstance(word, str) for word in (*metadata.values(), *dtypes.values()))
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        sound = False
+    if not sound:
+        raise UnreadableFile(
+            f"{path}: its header is not that of a safetensors file; fetch it again"
+        )
+    if not shapes:
+        raise UnreadableFile(f"{path}: holds no tensor; a LoRA has at least two")
+    if max(ends) != body:
+        raise UnreadableFile(
+            f"{path}: is cut short or damaged, its tensors need {max(ends)} bytes and it "
+            f"has {body}; fetch it again"
+        )
+    return Header(shapes, dtypes, metadata)
+
+
+def _check_dtypes(path: Path, head: Header) -> None:
+    for key, dtype in head.dtypes.items():
+        if dtype not in _DTYPES and not (dtype in _SCALARS and _size(head.shapes[key]) == 1):
+            raise UnreadableFile(
+                f"{path}: tensor {key!r} is stored as {dtype}; expected {', '.join(_DTYPES)}, "
+                "save the LoRA in one of them"
+            )
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return torch.Size(shape).numel()
+
+
+def _bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """The whole file. Written here because the library orders metadata anew in every run."""
+    # Wide types first, so that every tensor starts at a multiple of its item's size.
+    order = sorted(tensors, key=lambda key: (-tensors[key].dtype.itemsize, key))
+    entries: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    body = bytearray()
+    for key in order:
+        tensor = tensors[key].detach().cpu().contiguous()
+        start = len(body)
+        body += tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+        entries[key] = {
+            "dtype": _NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, len(body)],
+        }
+    text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + bytes(body)
