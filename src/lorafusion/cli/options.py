@@ -1,0 +1,155 @@
+"""The options of all commands: one place for their names, units and help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ROUTING = "Which LoRAs"
+MODEL = "Model and machine"
+PICTURE = "Picture"
+OUTPUT = "Output"
+
+
+def _option(
+    panel: str, text: str, *names: str, default: bool = True, value: str | None = None
+) -> Any:
+    """An option: `panel` of the help page, help text, spellings, whether the default is shown."""
+    return typer.Option(
+        *names, help=text, show_default=default, metavar=value, rich_help_panel=panel
+    )
+
+
+def _optional(panel: str, text: str, *names: str, value: str | None = None) -> Any:
+    """An option whose absence means what its help text says."""
+    return _option(panel, text, *names, default=False, value=value)
+
+
+Library = Annotated[
+    Path | None,
+    _optional(
+        ROUTING,
+        "Folder of .safetensors LoRA files; the LoRAs that come with pocket when left out.",
+        value="FOLDER",
+    ),
+]
+Router = Annotated[str, _option(ROUTING, "How scores become weights.")]
+Encoder = Annotated[
+    str,
+    _option(
+        ROUTING,
+        "What compares words with LoRAs: minilm, pipeline for the base model's own text encoder, "
+        "or a sentence-transformers model by name or folder.",
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    _optional(
+        ROUTING,
+        "Of the softmax over scores; below 1 the best LoRAs stand out more; 1 when left out.",
+    ),
+]
+TopK = Annotated[
+    int | None,
+    _optional(ROUTING, "Use at most this many LoRAs, the best ones; all when left out.", "--top-k"),
+]
+Threshold = Annotated[
+    float | None,
+    _optional(
+        ROUTING, "Leave out LoRAs with a lower score than this, from -1 to 1; none when left out."
+    ),
+]
+RequireLora = Annotated[
+    bool,
+    _optional(
+        ROUTING, "Refuse to make a picture when the prompt asks for no LoRA.", "--require-lora"
+    ),
+]
+
+Base = Annotated[
+    str | None,
+    _optional(
+        MODEL,
+        "Base model: a hub id such as owner/model, a diffusers folder or a .safetensors "
+        "checkpoint; the pocket model that comes along when left out.",
+        value="MODEL",
+    ),
+]
+Executor = Annotated[
+    str,
+    _option(
+        MODEL,
+        "How LoRAs act on the model: fold, inject or reference; auto is the cheaper of the first "
+        "two.",
+    ),
+]
+Dtype = Annotated[
+    str,
+    _option(
+        MODEL,
+        "Precision of the weights: float32, float16 or bfloat16; auto is float32 for pocket and on "
+        "the CPU, float16 otherwise.",
+    ),
+]
+Device = Annotated[
+    str, _option(MODEL, "Where to run: cpu or cuda; auto is cuda where there is one.")
+]
+
+Method = Annotated[
+    str, _option(PICTURE, "How the LoRAs are composed; 'lorafusion methods' lists the ways.")
+]
+Option = Annotated[
+    list[str] | None,
+    _optional(
+        PICTURE,
+        "An option of the method, such as period=5; may be given several times.",
+        value="KEY=VALUE",
+    ),
+]
+Strength = Annotated[
+    float,
+    _option(PICTURE, "Factor on how far all LoRAs are opened; 0 is the base model alone."),
+]
+Negative = Annotated[str, _optional(PICTURE, "What the picture should not show, in words.")]
+Steps = Annotated[int, _option(PICTURE, "Denoising steps, at least 1.")]
+Guidance = Annotated[
+    float | None,
+    _optional(
+        PICTURE,
+        "How closely to follow the prompt, 0 or more; the base model's own default when left out.",
+    ),
+]
+Seed = Annotated[
+    int,
+    _option(PICTURE, "Number that decides the picture; the same seed gives the same pixels."),
+]
+Count = Annotated[int, _option(PICTURE, "How many pictures; the later ones take the next seeds.")]
+Width = Annotated[
+    int | None, _optional(PICTURE, "Pixels; the base model's own size when left out.")
+]
+Height = Annotated[
+    int | None, _optional(PICTURE, "Pixels; the base model's own size when left out.")
+]
+
+Out = Annotated[
+    Path | None,
+    _optional(
+        OUTPUT,
+        "PNG to write, replaced if it is there; a new name made of prompt and seed when left out. "
+        "With several pictures, the seed is added to each name.",
+        value="FILE.png",
+    ),
+]
+Again = Annotated[
+    Path | None,
+    _optional(
+        OUTPUT,
+        "Make this picture again from the record inside it; no prompt is needed.",
+        value="FILE.png",
+    ),
+]
+Json = Annotated[
+    bool, _optional(OUTPUT, "Print one JSON document on stdout and nothing else.", "--json")
+]

@@ -1,0 +1,172 @@
+"""One call from a prompt to an image: route, plan, apply, record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lorafusion.errors import NothingRelevant
+from lorafusion.generate.job import Job, OnStep, check_call, run
+from lorafusion.generate.remake import again
+from lorafusion.generate.request import Request
+from lorafusion.generate.result import Result, records
+from lorafusion.library import Encoder, Library
+from lorafusion.methods import plan as make_plan
+from lorafusion.pipelines.match import check
+from lorafusion.plan import Plan, Route
+from lorafusion.routing import encoder_of
+from lorafusion.routing import route as make_route
+
+__all__ = ["Job", "Request", "Result", "again", "generate", "label", "make", "prepare", "require"]
+
+
+def generate(
+    prompt: str,
+    pipe: Any,
+    library: Library,
+    *,
+    method: str = "fusion",
+    steps: int = 30,
+    seed: int = 0,
+    seeds: Sequence[int] | None = None,
+    strength: float = 1.0,
+    negative_prompt: str = "",
+    guidance_scale: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    router: str = "cosine",
+    encoder: str | Path | Encoder = "minilm",
+    temperature: float | None = None,
+    top_k: int | None = None,
+    threshold: float | None = None,
+    require_lora: bool = False,
+    executor: str = "auto",
+    base: str = "",
+    call: Mapping[str, Any] | None = None,
+    on_step: OnStep | None = None,
+    **options: object,
+) -> Result:
+    """Make an image with the LoRAs that the prompt asks for: `route`, `plan`, `apply` in one call.
+
+    An image depends on its own seed only: the same seed, the same pixels, alone or among others.
+
+    Args:
+        prompt: what the image shows.
+        pipe: any diffusers text-to-image pipeline.
+        library: where the LoRAs are.
+        method: a name of `METHODS`.
+        steps: denoising steps.
+        seed: of the one image.
+        seeds: one image for each of these; replaces `seed`.
+        strength: factor on all gates.
+        negative_prompt: what the image should not show.
+        guidance_scale: how closely to follow the prompt; None for the pipeline's own default.
+        width: pixels; None for the pipeline's own default.
+        height: pixels; None for the pipeline's own default.
+        router: a name of `ROUTERS`.
+        encoder: a name of `ENCODERS`, a sentence-transformers model, or an `Encoder`.
+        temperature: of the softmax over scores; below 1 the best LoRAs stand out more. None, here
+            and for the next two, for the router's own default.
+        top_k: keep at most this many LoRAs.
+        threshold: keep LoRAs of at least this score.
+        require_lora: refuse to make an image without any LoRA.
+        executor: a name of `EXECUTORS`, or "auto".
+        base: how to name the base model in the record; its own name or path when empty.
+        call: further arguments of the pipeline's call: a ControlNet's image, a callback of yours.
+        on_step: ``on_step(done, all)`` after each denoising step.
+        options: the method's own options.
+
+    Returns:
+        Result: the images, their records, the route and the plan.
+
+    Raises:
+        BadOption: an empty prompt or a value out of its range.
+        UnknownName: no such method, option, router, encoder or executor.
+        NothingRelevant: `require_lora`, and no LoRA was chosen.
+        WrongBase: a LoRA does not fit the pipeline; nothing was touched.
+        UnreadableFile: a chosen LoRA cannot be read.
+    """
+    request = Request(
+        prompt=prompt,
+        seeds=(seed,) if seeds is None else tuple(seeds),
+        steps=steps,
+        negative_prompt=negative_prompt,
+        guidance_scale=guidance_scale,
+        width=width,
+        height=height,
+        method=method,
+        options=options,
+        strength=strength,
+    )
+    job = Job(request, executor, call, on_step)
+    check_call(pipe, job)
+    model = encoder_of(encoder)
+    narrowed = {"temperature": temperature, "top_k": top_k, "threshold": threshold}
+    given: dict[str, Any] = {name: value for name, value in narrowed.items() if value is not None}
+    route = make_route(prompt, library, router=router, encoder=model, **given)
+    if require_lora:
+        require(route)
+    plan = prepare(pipe, job, route)
+    return make(pipe, job, route, plan, names=(base, label(encoder, model)))
+
+
+def label(asked: str | Path | Encoder, model: Encoder) -> str:
+    """How a record calls an encoder: the name it was asked for by, and its fingerprint."""
+    return f"{asked} {model.id}".strip() if isinstance(asked, str | Path) else model.id
+
+
+def prepare(pipe: Any, job: Job, route: Route) -> Plan:
+    """Read the chosen LoRAs and plan how they act; whatever does not fit is found out here.
+
+    Args:
+        pipe: any diffusers text-to-image pipeline.
+        job: what to make, and how to run it.
+        route: its chosen LoRAs are used at its weights.
+
+    Raises:
+        BadOption, UnknownName, WrongBase, UnreadableFile: as `generate`.
+    """
+    check_call(pipe, job)
+    request = job.request
+    plan = make_plan(
+        request.method, route, request.steps, strength=request.strength, **request.options
+    )
+    for lora in plan.loras:
+        check(pipe, lora)
+    return plan
+
+
+def make(
+    pipe: Any, job: Job, route: Route, plan: Plan, *, names: tuple[str, str] = ("", "")
+) -> Result:
+    """Make images from a route and its plan, edited by hand perhaps.
+
+    Args:
+        pipe: any diffusers text-to-image pipeline.
+        job: what to make, and how to run it.
+        route: for the record.
+        plan: as `prepare` returns it.
+        names: of the base model and of the encoder, for the record.
+
+    Raises:
+        BadOption, UnknownName, WrongBase: as `apply`.
+    """
+    made = run(pipe, plan, job)
+    return Result(made[0], records(pipe, job, route, plan, made, names), route, plan)
+
+
+def require(route: Route) -> None:
+    """Insist on at least one chosen LoRA.
+
+    Raises:
+        NothingRelevant: all were left out; the message names the nearest one.
+    """
+    if route.chosen:
+        return
+    best = route.candidates[0] if route.candidates else None
+    nearest = f"; the nearest is {best.name!r} ({best.left_out})" if best else ""
+    raise NothingRelevant(
+        f"the prompt {route.prompt!r} asks for none of {len(route.candidates)} LoRAs{nearest}; "
+        "lower the threshold or name one of them"
+    )
