@@ -16,6 +16,7 @@ from lorafusion.pipelines import apply
 from lorafusion.plan import Candidate, Plan
 from tests import tiny
 from tests.conftest import loras_for
+from tests.executors.test_agreement import predictions
 from tests.pipelines import loops
 
 
@@ -70,6 +71,17 @@ def test_composite_with_routed_weights_is_the_weighted_mean(sd: Any) -> None:
     with apply(sd, plan):
         ours = tiny.call(sd, guidance_scale=5.0)
     assert tiny.relative_error(ours, expected) <= 1e-5
+
+
+@pytest.mark.parametrize("executor", ["fold", "inject"])
+def test_composite_averages_what_each_lora_predicts_alone(pipe: Any, executor: str) -> None:
+    """On every kind of pipeline: each branch has its own text encoders, as if it were alone."""
+    loras = loras_for(pipe)
+    alone = [predictions(pipe, Plan.of((lora,), torch.ones(1, 1, 1)), "fold")[0] for lora in loras]
+    plan = composite(candidates(loras), loras, tiny.STEPS)
+    together = predictions(pipe, plan, executor)[0]
+    assert tiny.relative_error(together, torch.stack(alone).mean(0)) <= 1e-5
+    assert tiny.relative_error(together, alone[0]) > 1e-2
 
 
 @pytest.mark.parametrize("executor", ["fold", "inject"])

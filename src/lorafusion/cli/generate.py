@@ -11,7 +11,7 @@ import typer
 from lorafusion.cli import options
 from lorafusion.errors import BadOption
 
-BESIDE_AGAIN = {"again", "library", "base", "dtype", "device", "out", "json"}
+BESIDE_AGAIN = {"again", "library", "base", "dtype", "device", "out", "zoom", "json"}
 """What may be given together with --again; all else is in the record."""
 
 
@@ -45,6 +45,7 @@ def generate(
     dtype: options.Dtype = "auto",
     device: options.Device = "auto",
     out: options.Out = None,
+    zoom: options.Zoom = 1,
     again: options.Again = None,
     json: options.Json = False,
 ) -> None:
@@ -57,7 +58,9 @@ def generate(
     from lorafusion.cli import make, setup
     from lorafusion.generate import Request
 
-    place = make.Place(base, dtype, device, library, out, json)
+    if zoom < 1:
+        raise BadOption(f"--zoom is {zoom}; it must be at least 1")
+    place = make.Place(base, dtype, device, library, out, zoom, json)
     if again is not None:
         make.repeat(again, place)
         return
@@ -68,7 +71,7 @@ def generate(
         seeds=tuple(range(seed, seed + count)),
         steps=steps,
         negative_prompt=negative,
-        guidance_scale=guidance,
+        guidance_scale=setup.guidance(base) if guidance is None else guidance,
         width=width,
         height=height,
         method=method,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lorafusion.cli import setup, show
@@ -41,6 +42,7 @@ class Place:
     device: str
     library: Path | None
     out: Path | None
+    zoom: int
     json: bool
 
 
@@ -74,7 +76,7 @@ def new(request: Request, routing: Routing, executor: str, place: Place) -> None
             plan,
             names=(place.base or setup.POCKET, label(routing.encoder, encoder)),
         )
-    _finish(result, paths, place.json)
+    _finish(result, paths, place)
 
 
 def repeat(source: Path, place: Place) -> None:
@@ -96,7 +98,7 @@ def repeat(source: Path, place: Place) -> None:
         result = again(record, library, pipe, on_step=on_step)
     if not place.json:
         show.weights(result.route)
-    _finish(result, [path], place.json)
+    _finish(result, [path], place)
     _compare(record, result.record)
 
 
@@ -143,14 +145,15 @@ def _progress() -> Iterator[OnStep]:
         yield on_step
 
 
-def _finish(result: Result, paths: list[Path], json: bool) -> None:
+def _finish(result: Result, paths: list[Path], place: Place) -> None:
     made: list[dict[str, Any]] = []
     for image, record, path in zip(result.images, result.records, paths, strict=True):
-        save(image, record, path)
+        size = (image.width * place.zoom, image.height * place.zoom)
+        save(image.resize(size, Image.Resampling.NEAREST), record, path)
         made.append({"path": str(path), "record": record.to_dict()})
-        if not json:
+        if not place.json:
             show.line(str(path))
-    if json:
+    if place.json:
         show.document({"images": made})
 
 

@@ -118,7 +118,8 @@ Guidance = Annotated[
     float | None,
     _optional(
         PICTURE,
-        "How closely to follow the prompt, 0 or more; the base model's own default when left out.",
+        "How closely to follow the prompt, 0 or more; when left out, the base model's own default, "
+        "which is 4 for pocket.",
     ),
 ]
 Seed = Annotated[
@@ -141,6 +142,10 @@ Out = Annotated[
         "With several pictures, the seed is added to each name.",
         value="FILE.png",
     ),
+]
+Zoom = Annotated[
+    int,
+    _option(OUTPUT, "Write each pixel as a square of this many pixels a side, for small pictures."),
 ]
 Again = Annotated[
     Path | None,

@@ -65,6 +65,13 @@ def open_base(base: str | None, dtype: str, device: str) -> Any:
     return pipe.to(where)
 
 
+def guidance(base: str | None) -> float | None:
+    """The guidance scale to use when none is asked for; None for the pipeline's own default."""
+    from lorafusion import pocket
+
+    return pocket.GUIDANCE if base in (None, POCKET) else None
+
+
 def open_encoder(name: str, pipe: Any) -> Encoder:
     """The encoder that ``--encoder`` names; "pipeline" is the text encoder of `pipe`.
 
