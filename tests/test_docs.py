@@ -94,5 +94,3 @@ def test_every_method_has_a_row_in_concepts() -> None:
 
     text = (ROOT / "docs" / "concepts.md").read_text()
     assert [name for name in METHODS if f"| `{name}` |" not in text] == []
-
-

@@ -63,7 +63,7 @@ def test_another_process_reads_what_this_one_wrote(tmp_path: Path) -> None:
         "store.write('e', {'u': found['t'].flip(0)})"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "keys.sqlite")]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONWARNINGS": "error"})  # noqa: S603 - this interpreter
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONWARNINGS": "error"})
     read = KeyStore(tmp_path / "keys.sqlite").read("e", ["t", "u"])
     assert torch.equal(read["u"], read["t"].flip(0))
 

@@ -93,7 +93,7 @@ def test_routing_imports_no_model_library() -> None:
         "heavy = {'diffusers', 'transformers', 'sentence_transformers', 'huggingface_hub'};"
         "print(*sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run(  # noqa: S603 - this interpreter
+    done = subprocess.run(
         [sys.executable, "-c", code], env=dict(os.environ), capture_output=True, text=True
     )
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")
