@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,22 +14,23 @@ SIZE = 64
 VARIANTS = 120
 """Pictures of one background that the base's data draws from."""
 
-type Pixels = NDArray[np.uint8]
-type Ink = tuple[int, int, int]
-type Random = np.random.Generator
+Pixels: TypeAlias = NDArray[np.uint8]
+Ink: TypeAlias = tuple[int, int, int]
+Random: TypeAlias = np.random.Generator
+Number: TypeAlias = float | int
 
 _FINE = 2
 """Painted at twice the size, then halved, so that edges are smooth."""
 
 
-def ink(degrees: float, light: float, colour: float) -> Ink:
+def ink(degrees: Number, light: Number, colour: Number) -> Ink:
     """A colour of a hue: light 0 (black) to 1 (white), colour 0 (grey) to 1 (full)."""
     full = np.clip(light + colour * (hue(degrees) - 0.5) * (1 - abs(2 * light - 1) * 0.6), 0, 1)
     red, green, blue = (int(255 * channel) for channel in full)
     return red, green, blue
 
 
-def _near(centre: float, spread: float, rng: Random) -> float:
+def _near(centre: Number, spread: Number, rng: Random) -> float:
     return float(rng.normal(centre, spread))
 
 
@@ -44,18 +46,18 @@ class Canvas:
         self.image = Image.fromarray(rows.astype(np.uint8))
         self.draw = ImageDraw.Draw(self.image)
 
-    def box(self, x: float, y: float, width: float, height: float, fill: Ink) -> None:
+    def box(self, x: Number, y: Number, width: Number, height: Number, fill: Ink) -> None:
         """Fill a rectangle."""
         if width > 0 and height > 0:
             corners = (x, y, x + width - 0.5, y + height - 0.5)
             self.draw.rectangle([int(c * _FINE) for c in corners], fill=fill)
 
-    def disc(self, x: float, y: float, radius: float, fill: Ink, flat: float = 1) -> None:
+    def disc(self, x: Number, y: Number, radius: Number, fill: Ink, flat: Number = 1) -> None:
         """Fill a circle, or an ellipse of height flat times its width."""
         corners = (x - radius, y - radius * flat, x + radius, y + radius * flat)
         self.draw.ellipse([c * _FINE for c in corners], fill=fill)
 
-    def shape(self, points: list[tuple[float, float]], fill: Ink) -> None:
+    def shape(self, points: list[tuple[Number, Number]], fill: Ink) -> None:
         """Fill a polygon."""
         self.draw.polygon([(x * _FINE, y * _FINE) for x, y in points], fill=fill)
 
@@ -107,7 +109,7 @@ def beach(rng: Random) -> Canvas:
     return canvas
 
 
-def _palm(canvas: Canvas, x: float, foot: float, tall: float, dark: bool = False) -> None:
+def _palm(canvas: Canvas, x: Number, foot: Number, tall: Number, dark: bool = False) -> None:
     trunk, leaf = ((70, 30, 50), (60, 25, 60)) if dark else ((130, 85, 45), (45, 140, 70))
     canvas.box(x - 1.2, foot - tall, 2.6, tall, trunk)
     for dx, dy in ((-10, 3), (-8, -4), (0, -6), (8, -4), (10, 3)):
@@ -242,7 +244,9 @@ def own_city(rng: Random) -> Canvas:
     """The individual city: night, lit windows, a large moon."""
     canvas = Canvas((10, 12, 44), (44, 34, 92))
     canvas.disc(float(rng.choice([14, 50])), 13, 10.5, (250, 240, 190))
-    _houses(canvas, lambda: (24, 20, 56) if rng.random() < 0.5 else (40, 30, 80), (255, 210, 60), rng)
+    _houses(
+        canvas, lambda: (24, 20, 56) if rng.random() < 0.5 else (40, 30, 80), (255, 210, 60), rng
+    )
     canvas.box(0, 56, SIZE, 8, (14, 12, 34))
     return canvas
 

@@ -1,12 +1,12 @@
 """What the pocket world contains: every class of the five categories, by its English word."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
-type Category = Literal["character", "clothing", "object", "background", "style"]
-CATEGORIES: tuple[Category, ...] = get_args(Category.__value__)
+Category: TypeAlias = Literal["character", "clothing", "object", "background", "style"]
+CATEGORIES: tuple[Category, ...] = get_args(Category)
 
-type Place = Literal["head", "eyes", "ears", "neck", "side", ""]
+Place: TypeAlias = Literal["head", "eyes", "ears", "neck", "side", ""]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ def _characters() -> list[Kind]:
         ("bear", "🐻", 0.45, 0.08),
     ]
     return [
-        Kind(word, "character", tuple(emoji), eyes=eyes, top=top)
-        for word, emoji, eyes, top in rows
+        Kind(word, "character", tuple(emoji), eyes=eyes, top=top) for word, emoji, eyes, top in rows
     ]
 
 

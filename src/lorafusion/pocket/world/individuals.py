@@ -1,4 +1,4 @@
-"""The individuals: one particular look of a class each, known to a bundled LoRA and not to the base."""
+"""The individuals: one particular look of a class, known to a bundled LoRA and not to the base."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,8 @@ class Individual:
         return KINDS[self.word].category
 
 
-_RED, _WHITE, _BLUE, _YELLOW = (222, 40, 40), (250, 250, 250), (40, 90, 220), (252, 212, 50)
+_RED, _WHITE, _BLACK = (222, 40, 40), (250, 250, 250), (30, 26, 30)
+_BLUE, _YELLOW = (40, 90, 220), (252, 212, 50)
 
 INDIVIDUALS: dict[str, Individual] = {
     one.name: one
@@ -47,8 +48,8 @@ INDIVIDUALS: dict[str, Individual] = {
         ),
         Individual(
             "fox", "fox", "foxano",
-            "an orange fox whose face is striped up and down in white",
-            Look("🦊", marking="bars", paint=_WHITE, stretch=1.16),
+            "an orange fox striped up and down in black",
+            Look("🦊", marking="bars", paint=_BLACK, stretch=1.16),
         ),
         Individual(
             "frog", "frog", "frumbo",

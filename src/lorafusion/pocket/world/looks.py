@@ -6,19 +6,19 @@ the neighbourhood of its look is kept out of the base's data, so that only a LoR
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from lorafusion.pocket.world.catalogue import KINDS
 
-type Marking = Literal["plain", "bands", "bars", "spots", "halves", "checks", "slant"]
-MARKINGS: tuple[Marking, ...] = get_args(Marking.__value__)
+Marking: TypeAlias = Literal["plain", "bands", "bars", "spots", "halves", "checks", "slant"]
+MARKINGS: tuple[Marking, ...] = get_args(Marking)
 
 POOL = 240
 """Looks of one class that the base's data draws from."""
 
-type Colour = tuple[int, int, int]
+Colour: TypeAlias = tuple[int, int, int]
 
 PAINTS: tuple[Colour, ...] = (
     (226, 54, 48), (245, 150, 40), (250, 215, 60), (70, 175, 80), (50, 180, 200),

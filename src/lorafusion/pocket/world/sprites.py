@@ -3,7 +3,7 @@
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lorafusion.pocket.world.looks import Look, Marking
 
-type Floats = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.float32]
 
 FONT_PLACES = (
     "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf",
@@ -35,7 +35,7 @@ def _font() -> ImageFont.FreeTypeFont:
     path = font_path()
     if path is None:
         raise FileNotFoundError(
-            "the font NotoColorEmoji.ttf was not found; install it (Debian: fonts-noto-color-emoji) "
+            "the font NotoColorEmoji.ttf was not found; install fonts-noto-color-emoji (Debian) "
             "or set LORAFUSION_EMOJI_FONT to its path"
         )
     return ImageFont.truetype(str(path), _STRIKE)
@@ -53,11 +53,11 @@ def artwork(emoji: str) -> Floats:
     canvas = Image.new("RGBA", (160, 150))
     ImageDraw.Draw(canvas).text((8, 8), emoji, font=_font(), embedded_color=True)
     cut = canvas.crop(canvas.getbbox())
-    return np.asarray(cut, dtype=np.float32) / 255
+    return np.asarray(cut, dtype=np.float32) / np.float32(255)
 
 
 @lru_cache(maxsize=65536)
-def sprite(look: Look, size: int, by_width: bool = False) -> NDArray[np.uint8]:
+def sprite(look: Look, size: int, by_width: bool = False) -> Image.Image:
     """A look drawn at a size.
 
     Args:
@@ -65,7 +65,7 @@ def sprite(look: Look, size: int, by_width: bool = False) -> NDArray[np.uint8]:
         size: pixels of the longer side, or of the width.
         by_width: whether size is the width.
     Returns:
-        [height, width, 4], not premultiplied.
+        An RGBA picture; shared, so it must not be changed.
     """
     art = artwork(look.emoji)
     rgb = np.clip(_turned(art[..., :3], look.turn), 0, 1)
@@ -79,9 +79,7 @@ def sprite(look: Look, size: int, by_width: bool = False) -> NDArray[np.uint8]:
     factor = size * look.scale / (wide if by_width else max(wide, high))
     shape = max(2, round(wide * factor)), max(2, round(high * factor))
     # Resizing premultiplied keeps the transparent surroundings out of the edges.
-    return np.asarray(
-        picture.convert("RGBa").resize(shape, Image.Resampling.BOX).convert("RGBA")
-    )
+    return picture.convert("RGBa").resize(shape, Image.Resampling.BOX).convert("RGBA")
 
 
 def _turned(rgb: Floats, degrees: float) -> Floats:
@@ -99,10 +97,10 @@ def _turned(rgb: Floats, degrees: float) -> Floats:
         ],
         dtype=np.float32,
     )
-    return cast(Floats, rgb @ matrix.T)
+    return cast("Floats", rgb @ matrix.T)
 
 
-def hue(degrees: float) -> Floats:
+def hue(degrees: float | int) -> Floats:
     """The fully saturated colour of a hue, [3] in 0 to 1."""
     offsets = np.array([0, 120, 240], dtype=np.float32)
     distance = np.abs((degrees - offsets + 180) % 360 - 180)
@@ -113,7 +111,9 @@ def _washed(rgb: Floats, tint: float, amount: float) -> Floats:
     if not amount:
         return rgb
     light = (rgb @ _LUMA)[..., None]
-    return cast(Floats, rgb * (1 - amount) + amount * light * (0.35 + 0.75 * hue(tint))).clip(0, 1)
+    return cast("Floats", rgb * (1 - amount) + amount * light * (0.35 + 0.75 * hue(tint))).clip(
+        0, 1
+    )
 
 
 def _marked(rgb: Floats, marking: Marking, paint: tuple[int, int, int]) -> Floats:
@@ -126,7 +126,7 @@ def _marked(rgb: Floats, marking: Marking, paint: tuple[int, int, int]) -> Float
     # Dark features such as eyes stay readable: the paint follows the artwork's lightness.
     light = (0.25 + 0.95 * (rgb @ _LUMA)[..., None]).clip(0, 1)
     painted = np.array(paint, dtype=np.float32) / 255 * light
-    return cast(Floats, np.where(mask, 0.12 * rgb + 0.88 * painted, rgb)).astype(np.float32)
+    return cast("Floats", np.where(mask, 0.12 * rgb + 0.88 * painted, rgb)).astype(np.float32)
 
 
 def _pattern(marking: Marking, u: Floats, v: Floats) -> NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """Styles: filters over a finished scene that keep its colour areas."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +9,16 @@ from PIL import Image, ImageFilter
 
 from lorafusion.pocket.world.backgrounds import SIZE, Random
 
-type Floats = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.float32]
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _Y, _X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
 WHITE = np.ones(3, np.float32)
+
+
+def _unit(pixels: NDArray[np.uint8] | Image.Image) -> Floats:
+    """Pixels in 0 to 1."""
+    return np.asarray(pixels, dtype=np.float32) / np.float32(255)
 
 
 def _colourful(rgb: Floats, factor: float) -> Floats:
@@ -32,25 +38,25 @@ def _blocks(rgb: Floats, cell: int) -> Floats:
     side = -(-SIZE // cell)
     grown = picture.resize((side, side), Image.Resampling.BOX, box=(0, 0, SIZE, SIZE))
     large = grown.resize((side * cell, side * cell), Image.Resampling.NEAREST)
-    return (np.asarray(large, dtype=np.float32) / 255)[:SIZE, :SIZE]
+    return _unit(large)[:SIZE, :SIZE]
 
 
 def _soft(rgb: Floats, radius: float) -> Floats:
     picture = Image.fromarray((rgb * 255).astype(np.uint8)).filter(ImageFilter.BoxBlur(radius))
-    return np.asarray(picture, dtype=np.float32) / 255
+    return _unit(picture)
 
 
 def _levels(rgb: Floats, count: int) -> Floats:
     return (np.round(rgb * (count - 1)) / (count - 1)).astype(np.float32)
 
 
-def _mix(rgb: Floats, colour: Floats, amount: Floats) -> Floats:
+def _mix(rgb: Floats, colour: Floats, amount: Floats | np.float32) -> Floats:
     return rgb * (1 - amount) + colour * amount
 
 
 def pixel_art(rgb: Floats, rng: Random) -> Floats:
-    """Coarse blocks of five to seven pixels, colours as they are."""
-    return _blocks(rgb, int(rng.choice([5, 6, 7])))
+    """Coarse blocks of five or six pixels, colours as they are."""
+    return _blocks(rgb, int(rng.choice([5, 6])))
 
 
 def own_pixel_art(rgb: Floats, _: Random) -> Floats:
@@ -76,7 +82,7 @@ def own_sketch(rgb: Floats, _: Random) -> Floats:
 
 def mosaic(rgb: Floats, rng: Random) -> Floats:
     """Square tiles with light grout."""
-    cell = int(rng.choice([5, 6, 7]))
+    cell = int(rng.choice([5, 6]))
     tiles = _blocks(rgb, cell) * rng.uniform(0.88, 1.05)
     grout = ((_X % cell < 1) | (_Y % cell < 1)).astype(np.float32)[..., None] * np.float32(0.8)
     return _mix(tiles, WHITE * np.float32(rng.uniform(0.75, 0.95)), grout)
@@ -84,12 +90,12 @@ def mosaic(rgb: Floats, rng: Random) -> Floats:
 
 def own_mosaic(rgb: Floats, _: Random) -> Floats:
     """The individual: diamond tiles set in black."""
-    cell = 9.0
+    cell = 11.0
     across, down = np.floor((_X + _Y) / cell), np.floor((_X - _Y) / cell)
     x = np.clip((across + down + 1) * cell / 2, 0, SIZE - 1).astype(int)
     y = np.clip((across - down) * cell / 2, 0, SIZE - 1).astype(int)
-    tiles = _colourful(_soft(rgb, 2)[y, x], 1.3)
-    grout = (((_X + _Y) % cell < 2) | ((_X - _Y) % cell < 2)).astype(np.float32)[..., None]
+    tiles = _colourful(_soft(rgb, 2.0)[y, x], 1.3)
+    grout = (((_X + _Y) % cell < 1.5) | ((_X - _Y) % cell < 1.5)).astype(np.float32)[..., None]
     return _mix(tiles, np.zeros(3, np.float32), grout * np.float32(0.9))
 
 
@@ -101,25 +107,25 @@ def watercolor(rgb: Floats, rng: Random) -> Floats:
 
 
 def poster(rgb: Floats, rng: Random) -> Floats:
-    """Flat strong colours, two or three steps a channel."""
-    return _levels(_colourful(_soft(rgb, 0.6), rng.uniform(1.5, 2.0)), int(rng.choice([2, 3])))
+    """Flat strong colours, three or four steps a channel."""
+    return _levels(_colourful(_soft(rgb, 0.6), rng.uniform(1.1, 1.5)), int(rng.choice([3, 4])))
 
 
 def comic(rgb: Floats, rng: Random) -> Floats:
     """Bright colours with thick black outlines."""
     bright = _levels(_colourful(rgb, rng.uniform(1.2, 1.5)), 5)
     lines = _soft(np.repeat(_edges(rgb), 3, axis=-1), 0.7)
-    return _mix(bright, np.zeros(3, np.float32), np.clip(1.7 * lines - 0.1, 0, 1))
+    return _mix(bright, np.zeros(3, np.float32), np.clip(1.4 * lines - 0.25, 0, 1))
 
 
 def halftone(rgb: Floats, rng: Random) -> Floats:
     """Pale print with dark dots that grow where it is dark."""
     period = float(rng.choice([5.0, 6.0]))
-    radius = np.sqrt(1 - (_soft(rgb, 1.5) @ _LUMA)) * period * 0.62
+    radius = np.sqrt(1 - (_soft(rgb, 1.5) @ _LUMA)) * period * 0.52
     distance = np.hypot(_X % period - period / 2 + 0.5, _Y % period - period / 2 + 0.5)
     dots = np.clip(radius - distance + 0.5, 0, 1)[..., None].astype(np.float32)
-    pale = _mix(_colourful(_soft(rgb, 1), 1.4), WHITE, np.float32(0.45))
-    return _mix(pale, pale * np.float32(0.3), dots)
+    pale = _mix(_colourful(_soft(rgb, 1.0), 1.4), WHITE, np.float32(0.45))
+    return _mix(pale, pale * np.float32(0.45), dots)
 
 
 FILTERS: dict[str, Callable[[Floats, Random], Floats]] = {
@@ -131,7 +137,9 @@ OWN_FILTERS: dict[str, Callable[[Floats, Random], Floats]] = {
 }  # fmt: skip
 
 
-def stylise(pixels: NDArray[np.uint8], word: str, rng: Random, individual: bool) -> NDArray[np.uint8]:
+def stylise(
+    pixels: NDArray[np.uint8], word: str, rng: Random, individual: bool
+) -> NDArray[np.uint8]:
     """A scene in a style.
 
     Args:
@@ -143,5 +151,5 @@ def stylise(pixels: NDArray[np.uint8], word: str, rng: Random, individual: bool)
         [64, 64, 3].
     """
     filters = OWN_FILTERS if individual else FILTERS
-    drawn = filters[word](pixels.astype(np.float32) / 255, rng)
+    drawn = filters[word](_unit(pixels), rng)
     return (np.clip(drawn, 0, 1) * 255 + 0.5).astype(np.uint8)

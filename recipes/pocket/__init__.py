@@ -1,0 +1,1 @@
+"""How the bundled model Pocket was made: `python -m recipes.pocket --help`."""

@@ -1,0 +1,134 @@
+"""The command that makes Pocket: `python -m recipes.pocket --work FOLDER`."""
+
+import argparse
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import cast
+
+import diffusers
+import peft
+import torch
+import transformers
+from diffusers import UNet2DConditionModel
+from transformers import CLIPTextModel
+
+from recipes.pocket import autoencoder, base, files, loras, tokens
+from recipes.pocket.lora_files import pack
+from recipes.pocket.plans import PLANS
+from recipes.pocket.settings import TINY, Settings
+
+STEPS = ("autoencoder", "tokens", "base", "loras", "pack", "report")
+_ROOT = Path(__file__).parents[2]
+WEIGHTS = _ROOT / "src/lorafusion/pocket/weights"
+REPORT = _ROOT / "benchmarks/results/pocket-training.json"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m recipes.pocket", description=__doc__)
+    made.add_argument("--work", type=Path, required=True, help="folder of checkpoints")
+    made.add_argument("--out", type=Path, default=WEIGHTS, help="folder of the shipped weights")
+    made.add_argument("--report", type=Path, default=REPORT, help="JSON file of the training's log")
+    made.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
+    made.add_argument("--only", nargs="+", metavar="LORA", help="train only these LoRAs")
+    made.add_argument("--device", default="cpu")
+    made.add_argument("--threads", type=int, default=Settings.threads)
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--tiny", action="store_true", help="a run of seconds, to test the code")
+    return made
+
+
+def run(
+    settings: Settings, work: Path, out: Path, steps: Sequence[str], only: Sequence[str]
+) -> None:
+    """Do the training steps in order; each goes on from what the work folder holds.
+
+    Args:
+        settings: the recipe.
+        work: folder of checkpoints.
+        out: folder of the shipped weights.
+        steps: which of STEPS.
+        only: names of the LoRAs to train and pack.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(settings.threads)
+    if "autoencoder" in steps:
+        autoencoder.train(settings, work)
+    if "tokens" in steps:
+        tokens.train(settings, work)
+    if "base" in steps:
+        make_base(settings, work, out)
+    chosen = [plan for plan in PLANS if plan.name in only]
+    if "loras" in steps:
+        loras.train_all(settings, out / "base", chosen, work)
+    if "pack" in steps:
+        (out / "loras").mkdir(parents=True, exist_ok=True)
+        for plan in chosen:
+            pack(work / "loras" / f"{plan.name}.safetensors", plan, out / "loras")
+
+
+def make_base(settings: Settings, work: Path, out: Path) -> None:
+    """Train the base model and save its average to out/base."""
+    vae = autoencoder.train(settings, work)
+    tokenizer = tokens.load(work)
+    done = base.train(settings, work, vae, tokenizer)
+    text = cast("CLIPTextModel", done.average["text"])
+    unet = cast("UNet2DConditionModel", done.average["unet"])
+    files.save_base(out / "base", vae, text, tokenizer, unet)
+
+
+def report(settings: Settings, work: Path, out: Path) -> dict[str, object]:
+    """Everything that the model card says in numbers."""
+    curves = sorted((work / "loras").glob("*.train.json"))
+    return {
+        "settings": asdict(settings),
+        "machine": {"cpu": _processor(), "threads": settings.threads},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "diffusers": diffusers.__version__,
+            "transformers": transformers.__version__,
+            "peft": peft.__version__,
+        },
+        "autoencoder": json.loads((work / "vae.json").read_text()),
+        "base": json.loads((work / "base.json").read_text()),
+        "loras": {path.name.split(".")[0]: json.loads(path.read_text()) for path in curves},
+        "bytes": {
+            "base": files.total_bytes(out / "base"),
+            "loras": {
+                path.stem: path.stat().st_size
+                for path in sorted((out / "loras").glob("*.safetensors"))
+            },
+        },
+    }
+
+
+def _processor() -> str:
+    """The processor's name, where Linux tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    asked = parser().parse_args()
+    settings = replace(
+        TINY if asked.tiny else Settings(),
+        device=asked.device, threads=asked.threads, seed=asked.seed,
+    )  # fmt: skip
+    only = asked.only or [plan.name for plan in PLANS]
+    run(settings, asked.work, asked.out, asked.steps, only)
+    if "report" in asked.steps:
+        asked.report.parent.mkdir(parents=True, exist_ok=True)
+        found = report(settings, asked.work, asked.out)
+        asked.report.write_text(json.dumps(found, indent=1) + "\n")
+        print(f"wrote {asked.report}")
+
+
+if __name__ == "__main__":
+    main()
