@@ -122,9 +122,25 @@ def test_a_pipeline_takes_one_plan_at_a_time(sd: Any) -> None:
     plan = Plan.of(loras_for(sd, 1), torch.ones(1, 1, 1))
     with (
         apply(sd, plan),
-        pytest.raises(BadOption, match="applied to this StableDiffusionPipeline already"),
+        pytest.raises(
+            BadOption, match="applied to the unet of this StableDiffusionPipeline already"
+        ),
         apply(sd, plan),
     ):
         pass
     with apply(sd, plan):
         tiny.call(sd)
+
+
+def test_pipelines_that_share_models_take_turns(sd: Any) -> None:
+    twin = type(sd)(**sd.components, requires_safety_checker=False)
+    twin.unet = tiny.unet()
+    plan = Plan.of(loras_for(sd, 1), torch.ones(1, 1, 1))
+    before = tiny.weights(twin)
+    with (
+        apply(sd, plan),
+        pytest.raises(BadOption, match="applied to the text_encoder of this"),
+        apply(twin, plan),
+    ):
+        pass
+    assert tiny.weights(twin) == before

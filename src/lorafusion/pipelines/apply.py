@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -42,60 +42,52 @@ def apply(pipe: Any, plan: Plan, *, executor: str = "auto") -> Iterator[Choice]:
     Raises:
         WrongBase: a LoRA does not fit the pipeline; nothing has been touched then.
         UnknownName: no such executor.
-        BadOption: a plan is applied to this pipeline already.
+        BadOption: a plan is applied to this pipeline, or one that shares its models, already.
     """
-    denoiser = getattr(pipe, denoiser_name(pipe))
+    name = denoiser_name(pipe)
     for lora in plan.loras:
         check(pipe, lora)
-    if denoiser in _BUSY:
-        raise BadOption(
-            f"a plan is applied to this {type(pipe).__name__} already; leave that block first"
-        )
     chosen = choose(plan) if executor == "auto" else Choice(executor, "asked for by name")
     make = EXECUTORS[chosen.name]
     with ExitStack() as stack:
-        _BUSY.add(denoiser)
-        stack.callback(_BUSY.discard, denoiser)
-        _engage(stack, _Target(pipe, denoiser_name(pipe)), _opened(plan), make)
+        _engage(stack, pipe, name, _opened(plan), make)
         yield chosen
 
 
-@dataclass(frozen=True)
-class _Target:
-    """A pipeline and the name of its denoiser."""
-
-    pipe: Any
-    name: str
-
-    @property
-    def denoiser(self) -> nn.Module:
-        module = getattr(self.pipe, self.name)
-        assert isinstance(module, nn.Module)
-        return module
-
-
-def _engage(stack: ExitStack, target: _Target, plan: Plan, make: Any) -> None:
+def _engage(
+    stack: ExitStack, pipe: Any, name: str, plan: Plan, make: Callable[..., Executor]
+) -> None:
     """Open executors and put the watchers in place; `stack` undoes each, in reverse order."""
 
-    def enter(name: str) -> Executor:
-        parts = [lora.part(name) for lora in plan.loras]
-        return stack.enter_context(make(getattr(target.pipe, name), parts))
+    def enter(component: str) -> Executor:
+        module = getattr(pipe, component)
+        _claim(stack, module, f"the {component} of this {type(pipe).__name__}")
+        return stack.enter_context(make(module, [lora.part(component) for lora in plan.loras]))
 
-    components = sorted({name for lora in plan.loras for name in lora.components})
-    executor = enter(target.name)
-    encoders = [enter(name) for name in components if name != target.name]
-    mixtures, variants = _text_mixtures(plan, hasattr(target.pipe, "controlnet"))
+    components = sorted({component for lora in plan.loras for component in lora.components})
+    executor = enter(name)
+    encoders = [enter(component) for component in components if component != name]
+    mixtures, variants = _text_mixtures(plan, hasattr(pipe, "controlnet"))
     prompts = None
     if encoders and len(mixtures) > 1:
-        prompts = stack.enter_context(Prompts(target.pipe, encoders, mixtures))
+        prompts = stack.enter_context(Prompts(pipe, encoders, mixtures))
     elif encoders:
         for encoder in encoders:
             encoder.set(mixtures[0])
     if plan.constant and plan.branches == 1:
         executor.set(plan.gates[0, 0])
         return
-    clock = None if plan.constant else stack.enter_context(Clock(target.pipe, plan.steps))
-    stack.enter_context(branched(target.denoiser, executor, plan, clock, prompts, variants))
+    clock = None if plan.constant else stack.enter_context(Clock(pipe, plan.steps))
+    denoiser = getattr(pipe, name)
+    stack.enter_context(branched(denoiser, executor, plan, clock, prompts, variants))
+
+
+def _claim(stack: ExitStack, module: nn.Module, words: str) -> None:
+    """Pipelines may share models; two plans on one model would undo each other's work."""
+    if module in _BUSY:
+        raise BadOption(f"a plan is applied to {words} already; leave that block first")
+    _BUSY.add(module)
+    stack.callback(_BUSY.discard, module)
 
 
 def _text_mixtures(plan: Plan, shared: bool) -> tuple[Float[Tensor, "v l"], Int[Tensor, "s b"]]:

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lorafusion.errors import RunError
+from lorafusion.errors import RunError, WrongBase
 from lorafusion.executors.base import Executor, replaced
 from lorafusion.executors.call import SAMPLES, SHARED, Call
 
@@ -43,6 +43,11 @@ class Prompts:
         self._stack = ExitStack()
 
     def __enter__(self) -> Prompts:
+        if not hasattr(self._pipe, "encode_prompt"):
+            raise WrongBase(
+                f"{type(self._pipe).__name__} has no encode_prompt, so that text encoder LoRAs cannot "
+                "take turns; use method='merge' or 'fusion'"
+            )
         function = self._encode_all(self._pipe.encode_prompt)
         self._stack.enter_context(replaced(self._pipe, "encode_prompt", function))
         return self
