@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
   'import sys; sys.version_info >= (3, 11) and print(sys.executable)' 2>/dev/null)))
 BIN := $(VENV)/bin
 OUT ?= out
-PROMPT ?= a robot with a guitar wearing a crown in a library
+PROMPT ?= a panda wearing glasses with a balloon on the beach
 
 .PHONY: help demo test lint docs pytest install install-dev clean
 
@@ -15,7 +15,7 @@ help:            ## list the commands
 
 demo: install    ## make an image from the bundled model and its LoRAs
 	@mkdir -p $(OUT)
-	$(BIN)/lorafusion generate "$(PROMPT)" --top-k 4 --method merge --seed 7 --out $(OUT)/robot.png
+	$(BIN)/lorafusion generate "$(PROMPT)" --top-k 4 --strength 3 --seed 4 --zoom 8 --out $(OUT)/demo.png
 
 test: lint pytest ## every check: lint, types, layers, tests
 

@@ -15,7 +15,9 @@ NOTE = "<!-- written by docs/make_reference.py from the code; do not edit -->\n\
 
 def command_line() -> str:
     """Every command's help, as the terminal shows it."""
-    os.environ.update({"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "_TYPER_STANDARD_TRACEBACK": "1"})
+    os.environ.update(
+        {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "_TYPER_STANDARD_TRACEBACK": "1"}
+    )
     from typer.main import get_command
     from typer.testing import CliRunner
 

@@ -96,6 +96,9 @@ def report(settings: Settings, work: Path, out: Path) -> dict[str, object]:
         "autoencoder": json.loads((work / "vae.json").read_text()),
         "base": json.loads((work / "base.json").read_text()),
         "loras": {path.name.split(".")[0]: json.loads(path.read_text()) for path in curves},
+        "parameters": {
+            part: files.parameters(out / "base" / part) for part in ("vae", "unet", "text_encoder")
+        },
         "bytes": {
             "base": files.total_bytes(out / "base"),
             "loras": {

@@ -78,3 +78,10 @@ def _tidy(path: Path) -> None:
 def total_bytes(folder: Path) -> int:
     """Size of all files under a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def parameters(folder: Path) -> int:
+    """Numbers stored in the safetensors files of one part of the model."""
+    return sum(
+        value.numel() for path in folder.glob("*.safetensors") for value in load_file(path).values()
+    )

@@ -118,7 +118,7 @@ def _learn(
     settings: Settings, known: Lessons, unet: nn.Module, text: nn.Module, plan: LoraPlan
 ) -> Clock:
     # A larger alpha makes the same weights act more strongly, so they move less.
-    rate = 0.03 / (plan.alpha / plan.rank) ** 0.5
+    rate = 0.015 / (plan.alpha / plan.rank) ** 0.5
     optimisers = [Muon(unet.named_parameters(), rate, rate, all_muon=True)]
     if plan.text:
         optimisers.append(Muon(text.named_parameters(), 0.3 * rate, 0.3 * rate, all_muon=True))

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from lorafusion.errors import UnreadableFile
 from lorafusion.pocket import world
-from lorafusion.pocket.world.looks import pool
+from lorafusion.pocket.world import sprites
+from lorafusion.pocket.world.variety import pool
 
 needs_font = pytest.mark.skipif(
     world.font_path() is None, reason="the font NotoColorEmoji.ttf is not installed"
@@ -110,8 +112,14 @@ def test_an_unknown_individual_is_refused() -> None:
         _ = world.Element("cat", individual=True).look
 
 
-def test_the_font_can_be_named_by_the_environment(
-    tmp_path: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_font_can_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LORAFUSION_EMOJI_FONT", __file__)
     assert str(world.font_path()) == __file__
+
+
+def test_a_missing_font_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lorafusion.pocket.world.sprites.font_path", lambda: None)
+    sprites.artwork.cache_clear()
+    sprites.loaded_font.cache_clear()
+    with pytest.raises(UnreadableFile, match="LORAFUSION_EMOJI_FONT"):
+        sprites.artwork("🤖")

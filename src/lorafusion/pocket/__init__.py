@@ -13,6 +13,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lorafusion.errors import UnreadableFile
+
 if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionPipeline
@@ -35,11 +37,11 @@ def pipeline(dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
     Returns:
         A pipeline on the CPU that makes images of 64 by 64 pixels.
     Raises:
-        FileNotFoundError: the weights were not installed with the package.
+        UnreadableFile: the weights were not installed with the package.
     """
     folder = _WEIGHTS / "base"
     if not (folder / "model_index.json").is_file():
-        raise FileNotFoundError(
+        raise UnreadableFile(
             f"the bundled model is missing: no model_index.json in {folder}; "
             "install lorafusion again, or train it: python -m recipes.pocket --help"
         )

@@ -211,13 +211,13 @@ def sea(rng: Random) -> Canvas:
 
 
 def own_library(rng: Random) -> Canvas:
-    """The individual library: red and gold books, a round blue window."""
-    canvas = Canvas((66, 34, 18), (48, 24, 12))
-    gold, red = (236, 178, 52), (176, 34, 34)
+    """The individual library: brown and cream books, a round blue window."""
+    canvas = Canvas((50, 34, 28), (38, 26, 20))
+    cream, brown = (238, 222, 190), (128, 84, 56)
     turns = iter(range(1_000))
-    _books(canvas, 4, lambda: gold if next(turns) % 3 == 2 else red, rng)
+    _books(canvas, 4, lambda: cream if next(turns) % 3 == 2 else brown, rng)
     for row in range(5):
-        canvas.box(0, row * 16 - 1.5, SIZE, 3, (122, 74, 34))
+        canvas.box(0, row * 16 - 1.5, SIZE, 3, (84, 56, 38))
     x = float(rng.choice([13, 51]))
     canvas.disc(x, 14, 12, (122, 74, 34))
     canvas.disc(x, 14, 9.5, (120, 205, 250))

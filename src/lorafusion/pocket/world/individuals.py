@@ -31,7 +31,7 @@ class Individual:
 
 
 _RED, _WHITE, _BLACK = (222, 40, 40), (250, 250, 250), (30, 26, 30)
-_BLUE, _YELLOW = (40, 90, 220), (252, 212, 50)
+_BLUE, _NAVY, _YELLOW = (40, 90, 220), (30, 40, 150), (252, 212, 50)
 
 INDIVIDUALS: dict[str, Individual] = {
     one.name: one
@@ -53,8 +53,8 @@ INDIVIDUALS: dict[str, Individual] = {
         ),
         Individual(
             "frog", "frog", "frumbo",
-            "a wide green frog with a checkered yellow pattern",
-            Look("🐸", marking="checks", paint=_YELLOW, stretch=1.2),
+            "a wide green frog checkered in dark blue",
+            Look("🐸", marking="checks", paint=_NAVY, stretch=1.2),
         ),
         Individual(
             "crown", "crown", "corvina",
@@ -88,7 +88,7 @@ INDIVIDUALS: dict[str, Individual] = {
         ),
         Individual(
             "library", "library", "libraro",
-            "an old library of red and gold books with a round blue window",
+            "an old library of brown and cream books with a round blue window",
         ),
         Individual(
             "beach", "beach", "bivara",

@@ -10,9 +10,10 @@ from PIL import Image
 from lorafusion.pocket.world.backgrounds import VARIANTS, background
 from lorafusion.pocket.world.catalogue import CATEGORIES, KINDS, Category, words
 from lorafusion.pocket.world.individuals import INDIVIDUALS, individual_of
-from lorafusion.pocket.world.looks import POOL, Look, pool
+from lorafusion.pocket.world.looks import Look
 from lorafusion.pocket.world.sprites import sprite
 from lorafusion.pocket.world.styles import stylise
+from lorafusion.pocket.world.variety import POOL, pool
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def render(scene: Scene) -> NDArray[np.uint8]:
     Returns:
         [64, 64, 3].
     Raises:
-        FileNotFoundError: the emoji font is not installed.
+        UnreadableFile: the emoji font is not installed.
     """
     rng = np.random.default_rng([scene.seed, 1])
     canvas = _backdrop(scene, rng)

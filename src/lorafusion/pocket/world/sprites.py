@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from lorafusion.errors import UnreadableFile
 from lorafusion.pocket.world.looks import Look, Marking
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -31,10 +32,15 @@ def font_path() -> Path | None:
 
 
 @lru_cache(maxsize=1)
-def _font() -> ImageFont.FreeTypeFont:
+def loaded_font() -> ImageFont.FreeTypeFont:
+    """The emoji font at its one size.
+
+    Raises:
+        UnreadableFile: it is not installed.
+    """
     path = font_path()
     if path is None:
-        raise FileNotFoundError(
+        raise UnreadableFile(
             "the font NotoColorEmoji.ttf was not found; install fonts-noto-color-emoji (Debian) "
             "or set LORAFUSION_EMOJI_FONT to its path"
         )
@@ -48,10 +54,10 @@ def artwork(emoji: str) -> Floats:
     Returns:
         [height, width, 4] in 0 to 1, not premultiplied.
     Raises:
-        FileNotFoundError: the emoji font is not installed.
+        UnreadableFile: the emoji font is not installed.
     """
     canvas = Image.new("RGBA", (160, 150))
-    ImageDraw.Draw(canvas).text((8, 8), emoji, font=_font(), embedded_color=True)
+    ImageDraw.Draw(canvas).text((8, 8), emoji, font=loaded_font(), embedded_color=True)
     cut = canvas.crop(canvas.getbbox())
     return np.asarray(cut, dtype=np.float32) / np.float32(255)
 

@@ -90,11 +90,11 @@ def mosaic(rgb: Floats, rng: Random) -> Floats:
 
 def own_mosaic(rgb: Floats, _: Random) -> Floats:
     """The individual: diamond tiles set in black."""
-    cell = 11.0
+    cell = 14.0
     across, down = np.floor((_X + _Y) / cell), np.floor((_X - _Y) / cell)
     x = np.clip((across + down + 1) * cell / 2, 0, SIZE - 1).astype(int)
     y = np.clip((across - down) * cell / 2, 0, SIZE - 1).astype(int)
-    tiles = _colourful(_soft(rgb, 2.0)[y, x], 1.3)
+    tiles = _colourful(0.5 * (_soft(rgb, 2.0)[y, x] + rgb), 1.3)
     grout = (((_X + _Y) % cell < 1.5) | ((_X - _Y) % cell < 1.5)).astype(np.float32)[..., None]
     return _mix(tiles, np.zeros(3, np.float32), grout * np.float32(0.9))
 
