@@ -154,7 +154,7 @@ def test_a_lenient_library_leaves_broken_files_out_and_says_why(folder: Path) ->
     library = Library(folder, lenient=True)
     assert library.names == ["robot", "watercolour"]
     assert library.skipped == {"crown": "is empty (0 bytes); fetch it again"}
-    with pytest.raises(UnknownName):
+    with pytest.raises(UnreadableFile, match="crown: is empty"):
         library["crown"]
 
 

@@ -14,12 +14,11 @@ from lorafusion.errors import EmptyLibrary, UnknownName, UnreadableFile
 from lorafusion.library.card import Card
 from lorafusion.library.entry import Entry
 from lorafusion.library.keys import Encoder, key_vectors
-from lorafusion.library.keytext import completed
-from lorafusion.library.naming import label_of
+from lorafusion.library.listing import Listed, listed
 from lorafusion.library.settings import FILE, read_settings
 from lorafusion.library.sidecars import read_sidecars
 from lorafusion.library.store import KeyStore
-from lorafusion.library.survey import Item, Survey, survey
+from lorafusion.library.survey import Survey, survey
 from lorafusion.registry import unknown
 
 
@@ -59,7 +58,7 @@ class Library:
         self.skipped = {name: why for name, why in self.skipped.items() if why and lenient}
         user = _user_cards(self.folder, [item.name for item in seen.items], texts or {})
         self._entries = {
-            item.name: _entry(seen, item, user.get(item.name, Card()))
+            item.name: _entry(listed(seen, item, user.get(item.name, Card())))
             for item in seen.items
             if item.name not in self.skipped
         }
@@ -83,7 +82,10 @@ class Library:
 
         Raises:
             UnknownName: there is none; the message offers the nearest.
+            UnreadableFile: it was left out, because it is broken or refused.
         """
+        if name in self.skipped:
+            raise UnreadableFile(f"{self.folder}: {name}: {self.skipped[name]}")
         if name not in self._entries:
             raise UnknownName(f"{self.folder}: {unknown('LoRA', name, self.names)}")
         return self._entries[name]
@@ -119,20 +121,17 @@ def _check(seen: Survey) -> None:
             raise UnreadableFile(f"{path.parent}: {item.reading.complaint}")
 
 
-def _entry(seen: Survey, item: Item, user: Card) -> Entry:
-    path, reading = seen.path(item), item.reading
-    label = label_of(Path(item.found.path))
-    card, origin = completed(reading.card, reading.text_from, label, user)
-    preview = path.with_name(reading.preview) if reading.preview else None
+def _entry(file: Listed) -> Entry:
+    card = file.card
     return Entry(
-        item.name,
-        path,
+        file.name,
+        file.path,
         card.category,
         card.text,
-        origin,
+        file.text_from,
         card.triggers,
         strength=card.strength,
-        preview=preview,
+        preview=file.preview,
     )
 
 

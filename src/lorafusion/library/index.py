@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from lorafusion.library import database
+from lorafusion.library.cachefolder import cache_folder
 from lorafusion.library.reading import Reading
-from lorafusion.library.store import cache_folder
 
 FILE = "library.sqlite"
 _LOG = logging.getLogger(__name__)
