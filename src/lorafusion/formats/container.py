@@ -33,6 +33,7 @@ _DTYPES = {
     "BF16": torch.bfloat16,
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_NARROW = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
 _SCALARS = frozenset({"I64", "I32", "I16", "I8", "U8"})
 _PRETENDERS = {
     b"PK\x03\x04": "a zip archive (a pickle of torch is one)",
@@ -63,9 +64,11 @@ class Header:
         return tuple(self.shapes)
 
     def blanks(self) -> dict[str, Tensor]:
-        """Tensors of these shapes without values (single numbers are 1), to look at shapes only."""
+        """Tensors of these shapes without values (alphas are 1), to look at shapes only."""
         return {
-            key: torch.ones(shape) if _size(shape) == 1 else torch.empty(shape, device="meta")
+            key: torch.ones(shape)
+            if _size(shape) == 1 and key.endswith("alpha")
+            else torch.empty(shape, device="meta")
             for key, shape in self.shapes.items()
         }
 
@@ -91,7 +94,7 @@ def header(path: Path) -> Header:
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
-    """Read the whole file: tensors in their stored dtype, metadata, and sha256 in hexadecimal.
+    """Read the whole file: tensors in their stored dtype (eight bits as float16), metadata, and sha256 in hexadecimal.
 
     Raises:
         UnreadableFile: as `header`, or a tensor of another dtype than a LoRA has, or NaN or
@@ -108,6 +111,9 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
         raise UnreadableFile(
             f"{path}: is not valid safetensors ({error}); fetch it again"
         ) from error
+    narrow = _NARROW.values()
+    # Half precision holds every number of eight bits exactly, and can be computed with.
+    tensors = {key: t.to(torch.float16) if t.dtype in narrow else t for key, t in tensors.items()}
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise UnreadableFile(
@@ -199,9 +205,11 @@ def _parsed(path: Path, text: bytes, body: int) -> Header:
 
 def _check_dtypes(path: Path, head: Header) -> None:
     for key, dtype in head.dtypes.items():
-        if dtype not in _DTYPES and not (dtype in _SCALARS and _size(head.shapes[key]) == 1):
+        if dtype not in (_DTYPES | _NARROW) and not (
+            dtype in _SCALARS and _size(head.shapes[key]) == 1
+        ):
             raise UnreadableFile(
-                f"{path}: tensor {key!r} is stored as {dtype}; expected {', '.join(_DTYPES)}, "
+                f"{path}: tensor {key!r} is stored as {dtype}; expected {', '.join((*_DTYPES, *_NARROW))}, "
                 "save the LoRA in one of them"
             )
 
