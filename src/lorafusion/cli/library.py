@@ -8,6 +8,7 @@ import typer
 
 from lorafusion.cli import options, shelf, show
 from lorafusion.cli.columns import columns
+from lorafusion.cli.library_doctor import doctor
 from lorafusion.cli.library_scan import scan
 from lorafusion.cli.library_search import search
 from lorafusion.cli.library_set import set_words
@@ -21,6 +22,7 @@ library = typer.Typer(
 
 
 library.command("scan")(scan)
+library.command("doctor")(doctor)
 library.command("search")(search)
 library.command("set")(set_words)
 
@@ -69,8 +71,8 @@ def _measured(lora: LoRA) -> dict[str, Any]:
     deltas = lora.deltas.values()
     return {
         "family": lora.family,
-        "rank": sorted({delta.rank for delta in deltas}),
-        "alpha": sorted({round(delta.scale * delta.rank, 6) for delta in deltas}),
+        "rank": sorted({delta.rank for delta in deltas if delta.rank}),
+        "alpha": sorted({round(delta.scale * delta.rank, 6) for delta in deltas if delta.rank}),
         "targets": {part: len(lora.part(part)) for part in lora.components},
         "metadata": dict(lora.metadata),
     }

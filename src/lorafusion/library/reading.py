@@ -35,6 +35,7 @@ class Reading:
         form: the name of its format ("kohya"), or "" where it is refused.
         family: the base model's family by keys and shapes, or "unknown".
         ranks: the distinct ranks of its deltas, sorted.
+        kinds: the distinct kinds of its deltas, sorted ("LoRA").
         targets: how many weights it changes.
         base: the base model that the file claims, in its own words.
         sample: of the tensors: their names, shapes and some bytes. Equal files have equal ones.
@@ -49,6 +50,7 @@ class Reading:
     form: str = ""
     family: str = "unknown"
     ranks: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
     targets: int = 0
     base: str = ""
     sample: str = ""
@@ -74,7 +76,8 @@ class Reading:
             TypeError, KeyError, ValueError: it was written by another version.
         """
         card = fields["card"] | {"triggers": tuple(fields["card"]["triggers"])}
-        return Reading(**(fields | {"card": Card(**card), "ranks": tuple(fields["ranks"])}))
+        lists = {name: tuple(fields[name]) for name in ("ranks", "kinds")}
+        return Reading(**(fields | lists | {"card": Card(**card)}))
 
 
 def read_file(path: Path) -> Reading:
@@ -155,6 +158,7 @@ def _described(table: _Table) -> dict[str, Any]:
         "form": form.name,
         "family": recognise(deltas),
         "ranks": tuple(sorted(ranks)),
+        "kinds": tuple(sorted({getattr(delta, "kind", "LoRA") for delta in deltas.values()})),
         "targets": len(deltas),
     }
 
