@@ -14,7 +14,7 @@ FAMILIES: Registry[Family] = Registry(
     "lorafusion.families",
     {
         name: f"lorafusion.families.{name}:FAMILY"
-        for name in ("sd15", "sd21", "sdxl", "sd3", "flux", "pocket")
+        for name in ("sd15", "sd21", "sdxl", "sd3", "flux", "qwen_image", "z_image", "pocket")
     },
 )
 
