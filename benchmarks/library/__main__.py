@@ -50,6 +50,7 @@ def main() -> None:
         os.environ["LORAFUSION_CACHE"] = str(home / "cache")
         make(home / "loras", asked.files)
         found = measure(home)
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
     part = asked.out.with_name(f".{asked.out.name}.part")
     document = {"files": asked.files, **found, "provenance": clock.provenance()}
     part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lorafusion.cli.columns import columns
-from tests.cli.conftest import Ran
+from tests import tiny
+from tests.cli.conftest import NAMES, Ran, World
 from tests.library.fakes import put
 from tests.library.many import old
 
@@ -149,6 +150,31 @@ def test_search_is_by_meaning_with_names_and_triggers_first(
     assert [line.split()[1] for line in ran.out.splitlines()] == ["LoRA", "crown"]
     assert lf("library", "search", " ", "--library", folder).code == 2
     assert lf("library", "search", "x", "--count", "0", "--library", folder).code == 2
+
+
+def test_doctor_measures_an_effect_on_its_base(
+    lf: Callable[..., Ran], folder: Path, world: World
+) -> None:
+    words = ["--library", world.loras, "--base", world.base, "--json"]
+    (robot,) = lf("library", "doctor", "robot", *words).json["loras"]
+    pipe = tiny.pipeline("sd")
+    tensors = tiny.state_dict(pipe, seed=NAMES.index("robot"))
+    change = base = 0.0
+    for key, down in tensors.items():
+        if key.endswith(".lora_A.weight"):
+            up = tensors[key.replace("lora_A", "lora_B")]
+            change += float((up.flatten(1) @ down.flatten(1)).square().sum())
+            component, _, path = key.removesuffix(".lora_A.weight").partition(".")
+            module = getattr(pipe, component)
+            layer = module.get_submodule(path.removeprefix("text_model."))
+            base += float(layer.weight.detach().square().sum())
+    assert robot["effect"]["relative"] == pytest.approx((change / base) ** 0.5, rel=1e-3)
+    assert not any("does not fit" in note for note in robot["notes"])
+    words[1] = folder
+    (other,) = lf("library", "doctor", "robot", *words).json["loras"]
+    assert other["effect"]["relative"] is None
+    assert "does not fit this StableDiffusionPipeline" in other["notes"][-1]
+    assert lf("library", "doctor", *words).code == 2
 
 
 def test_a_warm_list_needs_no_torch(lf: Callable[..., Ran], folder: Path) -> None:

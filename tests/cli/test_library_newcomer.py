@@ -91,7 +91,9 @@ def test_list(lf: Callable[..., Ran], folder: Path) -> None:
 
 
 def test_search(lf: Callable[..., Ran], folder: Path) -> None:
-    found = lf("library", "search", "a picture painted with water", "--library", folder, "--json").json
+    found = lf(
+        "library", "search", "a picture painted with water", "--library", folder, "--json"
+    ).json
     assert found["loras"][0]["name"] == "watercolour"
     assert {entry["name"] for entry in found["skipped"]} == {"cut", "page"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from lorafusion import doctor
 from lorafusion.errors import BadOption, WrongBase
-from lorafusion.lora import LoRA, LowRank
+from lorafusion.lora import Dense, DoRA, LoHa, LoKr, LoRA, LowRank
 
 SHAPES = ((7, 5), (6, 3, 3, 3), (4, 8, 1, 1))
 
@@ -106,24 +105,44 @@ def test_a_norm_survives_factors_that_nearly_cancel() -> None:
     assert doctor.factors(cancelled).norm() == pytest.approx(exact, rel=1e-5)
 
 
-@dataclass(frozen=True)
-class Full:
-    """A kind of delta that is not low rank."""
-
-    change: torch.Tensor
-
-    def dense(self, dtype: torch.dtype) -> torch.Tensor:
-        return self.change.to(dtype)
-
-
 @pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 2, 3, 3), (7,)])
 def test_other_kinds_of_delta_are_measured_in_full(shape: tuple[int, ...]) -> None:
     change = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    measured = doctor.factors(Full(change))
+    measured = doctor.factors(Dense(change))
     assert measured.norm() == pytest.approx(float(change.norm()))
     torch.testing.assert_close(
         measured.up @ measured.down, change.reshape(shape[0], -1), rtol=1e-12, atol=1e-12
     )
+
+
+def test_loha_and_lokr_are_what_their_dense_matrices_are() -> None:
+    draw = torch.Generator().manual_seed(1)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=draw, dtype=torch.float64)
+
+    loha = LoHa(random(6, 2), random(2, 8), random(6, 3), random(3, 8), 0.5, (6, 8))
+    lokr = LoKr(random(2, 4), random(3, 2), 1.5, (6, 8))
+    plain = delta(4, (6, 8), 2)
+    for one in (loha, lokr):
+        x, y = one.dense(torch.float64), plain.dense(torch.float64)
+        found = doctor.factors(one)
+        assert found.norm() == pytest.approx(float(x.norm()))
+        assert found.inner(doctor.factors(plain)) == pytest.approx(float((x * y).sum()))
+
+
+def test_dora_counts_in_full_where_its_base_weight_is_known() -> None:
+    direction = delta(3, (5, 5), 2)
+    weight = torch.randn(5, 5, generator=torch.Generator().manual_seed(4))
+    dora = DoRA(direction, torch.full((5, 1), 3.0))
+    whole = LoRA("x", {"unet.a": dora})
+    alone = doctor.effect(whole).norm
+    assert alone == pytest.approx(float(direction.dense(torch.float64).norm()))
+    turned = weight.double() + direction.dense(torch.float64)
+    expected = 3 * turned / turned.norm(dim=1, keepdim=True) - weight.double()
+    found = doctor.effect(whole, {"unet.a": weight}).norm
+    assert found == pytest.approx(float(expected.norm()))
+    assert abs(found - alone) > 0.1
 
 
 def test_weights_of_other_shapes_cannot_be_compared() -> None:

@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from lorafusion.cli import shelf, show
+from lorafusion.errors import WrongBase
 
 if TYPE_CHECKING:
     from lorafusion.library.listing import Listed
@@ -20,10 +21,13 @@ CONTESTS = 5
 UNKNOWN = "unknown"
 
 
-def files(chosen: Sequence[Listed], *, whole: bool) -> dict[str, Any]:
-    """What is known of each file, and with `whole` the size of its effect."""
+def files(chosen: Sequence[Listed], *, whole: bool, pipe: Any = None) -> dict[str, Any]:
+    """What is known of each file; with `whole` the size of its effect, on `pipe` where one is given."""
     usual = _usual_family(chosen)
-    return {"loras": [_checked(file, usual, whole=whole) for file in chosen]}
+    with show.busy("Reading"):
+        loras = [_read(file) if whole else None for file in chosen]
+        pairs = zip(chosen, loras, strict=True)
+        return {"loras": [_checked(file, lora, usual, pipe) for file, lora in pairs]}
 
 
 def together(chosen: Sequence[Listed], everything: Sequence[Listed]) -> dict[str, Any]:
@@ -69,18 +73,17 @@ def conflicts(chosen: Sequence[Listed]) -> dict[str, Any]:
     }
 
 
-def _checked(file: Listed, usual: str, *, whole: bool) -> dict[str, Any]:
-    lora = _read(file) if whole else None
+def _checked(file: Listed, lora: LoRA | None, usual: str, pipe: Any) -> dict[str, Any]:
+    size, misfit = _effect(lora, pipe) if lora else (None, "")
     checked = shelf.describe(file, lora.sha256 if lora else None)
-    checked |= {
+    return checked | {
         "kind": list(file.reading.kinds),
         "weights": file.reading.targets,
         "base": file.reading.base,
         "alpha": _alphas(lora) if lora else None,
-        "effect": _effect(lora) if lora else None,
-        "notes": _notes(file, usual),
+        "effect": size,
+        "notes": [*_notes(file, usual), *filter(None, [misfit])],
     }
-    return checked
 
 
 def _read(file: Listed) -> LoRA:
@@ -94,15 +97,42 @@ def _alphas(lora: LoRA) -> list[float]:
     return sorted({round(delta.scale * delta.rank, 6) for delta in ranked})
 
 
-def _effect(lora: LoRA) -> dict[str, Any]:
-    from lorafusion.doctor import effect
+def _effect(lora: LoRA, pipe: Any) -> tuple[dict[str, Any], str]:
+    """The size of a LoRA's effect, and why it does not fit the base model, or ""."""
+    from lorafusion.doctor import effect, relative
 
-    sizes = effect(lora)
-    return {
+    weights, misfit = {}, ""
+    if pipe is not None:
+        try:
+            weights = _weights(pipe, lora)
+        except WrongBase as error:
+            misfit = str(error)
+    sizes = effect(lora, weights)
+    found = {
         "norm": sizes.norm,
+        "relative": relative(sizes, weights) if weights else None,
         "parts": sizes.parts(),
         "strongest": [{"path": path, "norm": norm} for path, norm in sizes.strongest()],
     }
+    return found, misfit
+
+
+def _weights(pipe: Any, lora: LoRA) -> dict[str, Any]:
+    """Target path -> the pipeline's weight.
+
+    Raises:
+        WrongBase: the LoRA does not fit.
+    """
+    from lorafusion.executors.site import find_parameter
+    from lorafusion.pipelines.match import check
+
+    check(pipe, lora)
+    weights = {}
+    for component in lora.components:
+        for path in lora.part(component):
+            layer, name = find_parameter(getattr(pipe, component), path)
+            weights[f"{component}.{path}"] = getattr(layer, name).detach()
+    return weights
 
 
 def _usual_family(files: Sequence[Listed]) -> str:

@@ -27,19 +27,30 @@ def doctor(
         bool, typer.Option("--deep", help="Read all LoRAs whole, for the size of their effect.")
     ] = False,
     library: options.Library = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="Base model to measure effects on, as 'generate' takes it, or pocket.",
+            metavar="MODEL",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Say for each file what was read and what is odd; find duplicates and words that clash.
 
+    With --base: the size of an effect relative to the weights that it changes.
     With --conflicts: how far LoRAs want the same weights, in which directions, and how strongly.
     """
+    if base is not None and not (names or deep):
+        raise BadOption("--base measures effects; name LoRAs or add --deep")
     if conflicts and len(set(names or [])) < 2:
         raise BadOption("--conflicts compares LoRAs; name at least two")
     files = shelf.look(library)
     wanted = [shelf.named(files, name) for name in dict.fromkeys(names or [])]
     chosen = tuple(wanted) or files.usable
     found: dict[str, Any] = {"folder": str(files.survey.folder)}
-    found |= examine.files(chosen, whole=bool(wanted) or deep)
+    found |= examine.files(chosen, whole=bool(wanted) or deep, pipe=_opened(base))
     found |= examine.together(chosen, files.usable)
     if conflicts:
         found |= examine.conflicts(wanted)
@@ -51,6 +62,17 @@ def doctor(
     _told(found, chosen)
     if not wanted:
         shelf.warn(files)
+
+
+def _opened(base: str | None) -> Any:
+    """The base model, where one is asked for."""
+    from lorafusion.cli import setup
+
+    if base is None:
+        return None
+    with show.busy("Loading the base model"):
+        setup.quiet()
+        return setup.open_base(base, "auto", "cpu")
 
 
 def _told(found: dict[str, Any], chosen: tuple[Listed, ...]) -> None:
@@ -77,9 +99,14 @@ def _row(checked: dict[str, Any]) -> tuple[str, ...]:
         checked["family"],
         ", ".join(map(str, checked["rank"])),
         str(checked["weights"]),
-        "" if size is None else f"{size['norm']:.4g}",
+        "" if size is None else _size(size),
         "; ".join(checked["notes"]),
     )
+
+
+def _size(size: dict[str, Any]) -> str:
+    share = size["relative"]
+    return f"{size['norm']:.4g}" + (f" ({share:.2%})" if share is not None else "")
 
 
 def _pair(pair: dict[str, Any]) -> tuple[str, ...]:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lorafusion.doctor.factors import factors
 from lorafusion.errors import WrongBase
-from lorafusion.lora import LoRA
+from lorafusion.lora import Delta, DoRA, LoRA
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,22 @@ class Effect:
         return [norm for path, norm in self.layers.items() if path.startswith(prefix)]
 
 
-def effect(lora: LoRA) -> Effect:
-    """The norms of a LoRA's changes, in low rank."""
-    return Effect({path: factors(delta).norm() for path, delta in lora.deltas.items()})
+def effect(lora: LoRA, weights: Mapping[str, Float[Tensor, "..."]] | None = None) -> Effect:
+    """The norms of a LoRA's changes, in low rank.
+
+    Args:
+        lora: to be measured.
+        weights: target path -> base weight. Only DoRA needs it: without it, its change is measured
+            before its lengths are set, and is only part of what it does.
+    """
+    known = weights or {}
+    return Effect({path: _norm(delta, known.get(path)) for path, delta in lora.deltas.items()})
+
+
+def _norm(delta: Delta, weight: Float[Tensor, "..."] | None) -> float:
+    if weight is None or not isinstance(delta, DoRA):
+        return factors(delta).norm()
+    return float(delta.fitted(tuple(weight.shape)).dense_on(weight, torch.float64).norm())
 
 
 def relative(sizes: Effect, weights: Mapping[str, Float[Tensor, "..."]]) -> float:

@@ -13,13 +13,13 @@ The overlap of two subspaces is the mean squared cosine of their principal angle
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lorafusion.errors import WrongBase
+from lorafusion.lora import Delta, DoRA, LowRank
 
 NOTHING = 1e-12
 """Directions this much weaker than the strongest are rounding errors of the file's precision."""
@@ -92,17 +92,17 @@ class Factors:
             )
 
 
-def factors(delta: Any) -> Factors:
+def factors(delta: Delta) -> Factors:
     """A delta of any kind as a product, exactly.
 
     Low-rank ones are taken as they are. Any other kind is formed in full, for this one weight.
     A kind that depends on the base weight (DoRA) counts by its direction, before its lengths are set.
     """
-    delta = getattr(delta, "direction", delta)
-    if hasattr(delta, "up") and hasattr(delta, "down"):
-        up = delta.up.to(torch.float64).flatten(1) * delta.scale
-        return Factors(up, delta.down.to(torch.float64).flatten(1))
-    change = delta.dense(torch.float64)
+    free = delta.direction if isinstance(delta, DoRA) else delta
+    if isinstance(free, LowRank):
+        up = free.up.to(torch.float64).flatten(1) * free.scale
+        return Factors(up, free.down.to(torch.float64).flatten(1))
+    change = free.dense(torch.float64)
     change = change.flatten(1) if change.ndim > 1 else change.reshape(-1, 1)
     rows, inputs = change.shape
     if rows < inputs:
