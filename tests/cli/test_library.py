@@ -194,3 +194,21 @@ def test_columns_keep_to_one_line_a_row(capsys: pytest.CaptureFixture[str]) -> N
     assert lines[1].split() == ["x", "[31m", "y", "z"]
     assert lines[2] == "w" * 50 + "  v"
     assert len(lines) == 3
+
+
+def test_columns_are_cut_at_the_edge_of_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "12")
+    columns(("a", "b"), [("x", "y" * 30), ("x", "y")])
+    assert capsys.readouterr().out.splitlines() == ["a  b", "x  yyyyyyyy…", "x  y"]
+
+
+def test_a_name_that_would_act_on_the_terminal_does_not(
+    lf: Callable[..., Ran], folder: Path
+) -> None:
+    (folder / "x\x1b[31m\ny.safetensors").touch()
+    ran = lf("library", "scan", "--library", folder)
+    assert "skipped: x [31m y: is empty" in ran.err
+    assert "\x1b" not in ran.out + ran.err

@@ -314,3 +314,17 @@ def test_a_worker_that_dies_names_the_file_and_is_started_anew(tmp_path: Path) -
         assert not worker.read(good).problem
     finally:
         worker.close()
+
+
+def test_an_interrupted_scan_ends_its_workers_and_keeps_what_it_has(tmp_path: Path) -> None:
+    put_many(tmp_path, 1500)
+
+    def interrupt(done: int, most: int) -> None:
+        if done == 600:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        survey(tmp_path, workers=2, progress=interrupt)
+    after = survey(tmp_path)
+    assert 400 <= after.unchanged <= 600
+    assert after.read + after.unchanged == 1500

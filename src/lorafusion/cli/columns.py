@@ -13,7 +13,7 @@ WIDEST = 40
 
 def columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under titles. On a terminal the last column is cut at the edge."""
-    table = [tuple(titles), *(tuple(_line(cell) for cell in row) for row in rows)]
+    table = [tuple(titles), *(tuple(one_line(cell) for cell in row) for row in rows)]
     widths = [min(WIDEST, max(map(len, cells))) for cells in zip(*table, strict=True)]
     edge = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     lines = [_row(row, widths) for row in table]
@@ -30,6 +30,6 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return GAP.join(padded).rstrip()
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """In one line, without characters that would act on the terminal."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lorafusion.cli import examine, options, shelf, show
-from lorafusion.cli.columns import columns
+from lorafusion.cli.columns import columns, one_line
 from lorafusion.errors import BadOption
 
 if TYPE_CHECKING:
@@ -81,14 +81,15 @@ def _told(found: dict[str, Any], chosen: tuple[Listed, ...]) -> None:
     if not chosen:
         show.line("no LoRA that can be used")
     for group in found["duplicates"]:
-        show.line(f"the same tensors: {', '.join(group)}")
+        show.line(one_line(f"the same tensors: {', '.join(group)}"))
     for word, owners in found["triggers"].items():
-        show.line(f"trigger {word!r} belongs to: {', '.join(owners)}")
+        show.line(one_line(f"trigger {word!r} belongs to: {', '.join(owners)}"))
     if "conflicts" in found:
         titles = ("LoRAs", "shared", "cosine", "same inputs", "same outputs", "imbalance", "most")
         columns(titles, [_pair(pair) for pair in found["conflicts"]])
         for name, factor in found["equalising"].items():
-            show.line(f"for equal strength, multiply the weight of {name} by {factor:.3g}")
+            told = f"for equal strength, multiply the weight of {name} by {factor:.3g}"
+            show.line(one_line(told))
 
 
 def _row(checked: dict[str, Any]) -> tuple[str, ...]:

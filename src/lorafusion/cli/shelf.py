@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lorafusion.cli import show
+from lorafusion.cli.columns import one_line
 from lorafusion.errors import UnknownName, UnreadableFile
 from lorafusion.registry import unknown
 
@@ -84,7 +85,8 @@ def warn(files: Listing) -> None:
     out = show.console(error=True)
     for kind, entries in problems(files).items():
         for entry in entries:
-            out.print(f"{titles[kind]}: {entry['name']}: {entry['reason']}", soft_wrap=True)
+            told = one_line(f"{titles[kind]}: {entry['name']}: {entry['reason']}")
+            out.print(told, soft_wrap=True)
 
 
 def _why(file: Listed, reason: str) -> dict[str, str]:

@@ -114,8 +114,8 @@ def _read(path: Path) -> Reading:
 
 def reason(path: Path, error: Exception) -> str:
     """The message of an error in one line, without the path that it begins with."""
-    message = " ".join(str(error).split())
-    return message.removeprefix(str(path)).lstrip(os.sep + ": ")
+    message = str(error).removeprefix(str(path)).lstrip(os.sep + ": ")
+    return " ".join(message.split())
 
 
 def _silent(head: Header) -> tuple[Card, TextFrom]:

@@ -91,6 +91,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 encoding="ascii",
+                start_new_session=True,  # an interrupt is for the scan, which then ends its workers
             )
         return self._process
 
