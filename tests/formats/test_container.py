@@ -37,7 +37,7 @@ SPOILERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "nested without end": (lambda p: p.write_bytes(_with_header(b'{"a":' * 100_000)), "header"),
     "shape and bytes differ": (
         lambda p: p.write_bytes(_with_header(_entry(shape=[3])) + b"1234"),
-        "not valid safetensors",
+        "not that of a safetensors",
     ),
     "no tensor": (
         lambda p: p.write_bytes(_with_header(b'{"__metadata__": {"a": "b"}}')), "no tensor",

@@ -56,6 +56,8 @@ def _evidence(family: Family, path: str, delta: Delta) -> Iterator[bool]:
     component = path.partition(".")[0]
     if component not in family.components:
         yield False
+    elif len(delta.shape) < 2:  # of a norm or bias, which say little
+        return
     elif component == "unet":
         yield from _unet(family, path, delta)
     elif component == "transformer":

@@ -15,6 +15,7 @@ from lorafusion.lora.shapes import wide
 Scale = Callable[[str, int], float | None]
 """(target, rank) -> the scale that the header gives, or None when it says nothing."""
 
+_LARGEST_KERNEL = 49
 _MODIFIERS = frozenset({"alpha", "dora_scale", "magnitude"})
 
 
@@ -76,7 +77,7 @@ def _low_rank(part: Part, scale: Callable[[int], float]) -> tuple[LowRank, set[s
         raise UnreadableFile(f"{seen}; expected matrices [rank, in] and [out, rank]")
     if "mid" in part.tensors:
         mid = part.tensors["mid"]
-        if mid.ndim < 2 or mid.shape[1] != down.shape[0] or math.prod(down.shape[2:]) != 1:
+        if not _is_core(mid, down.shape[0]) or math.prod(down.shape[2:]) != 1:
             raise UnreadableFile(f"{part.seen('down', 'mid')}; their ranks differ")
         down = tucker(mid, down)
     if down.shape[0] != up.shape[1]:
@@ -103,31 +104,29 @@ def _loha(part: Part, scale: Callable[[int], float]) -> tuple[LoHa, set[str]]:
 
 
 def _lokr(part: Part, scale: Callable[[int], float]) -> tuple[LoKr, set[str]]:
-    w1, _, r1, used1 = _half(part, "1")
-    w2, kernel, r2, used2 = _half(part, "2")
-    rank = r2 or r1
-    shape = _shape(w1.shape[0] * w2.shape[0], w1.shape[1] * w2.shape[1], kernel)
+    w1, right1, _, used1 = _half(part, "1")
+    w2, right2, kernel, used2 = _half(part, "2")
+    columns = [
+        (w if right is None else right).shape[1] for w, right in ((w1, right1), (w2, right2))
+    ]
+    shape = _shape(w1.shape[0] * w2.shape[0], columns[0] * columns[1], kernel)
     # LyCORIS sets alpha to the rank it does not store where nothing is decomposed.
-    return LoKr(w1, w2, scale(rank), shape, rank), used1 | used2
+    rank = next((right.shape[0] for right in (right2, right1) if right is not None), 0)
+    return LoKr(w1, w2, scale(rank), shape, right1, right2), used1 | used2
 
 
-def _half(part: Part, number: str) -> tuple[Tensor, tuple[int, ...], int, set[str]]:
-    """One of LoKr's matrices: [rows, columns · kernel], the kernel, its rank, and the roles used."""
+def _half(part: Part, number: str) -> tuple[Tensor, Tensor | None, tuple[int, ...], set[str]]:
+    """One of LoKr's matrices, or its two factors; the kernel; and the roles used."""
     whole, roles = f"lokr_w{number}", (f"lokr_w{number}_a", f"lokr_w{number}_b")
     if whole in part.tensors:
         matrix = part.tensors[whole]
         if matrix.ndim < 2 or not matrix.numel():
             raise UnreadableFile(f"{part.seen(whole)}; expected a matrix")
-        return matrix.flatten(1), tuple(matrix.shape[2:]), 0, {whole}
+        return matrix.flatten(1), None, tuple(matrix.shape[2:]), {whole}
     core = part.tensors.get(f"lokr_t{number}")
     left, right = _product(part, roles, core)
     source = part.tensors[roles[1]] if core is None else core
-    return (
-        wide(left) @ wide(right),
-        tuple(source.shape[2:]),
-        right.shape[0],
-        {*roles, f"lokr_t{number}"},
-    )
+    return left, right, tuple(source.shape[2:]), {*roles, f"lokr_t{number}"}
 
 
 def _product(part: Part, roles: tuple[str, str], core: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -142,7 +141,7 @@ def _product(part: Part, roles: tuple[str, str], core: Tensor | None) -> tuple[T
     if left.ndim < 2 or right.ndim < 2 or not (left.numel() and right.numel()):
         raise UnreadableFile(f"{part.seen(*roles)}; expected matrices")
     if core is not None:
-        if core.ndim < 2 or tuple(core.shape[:2]) != (left.shape[0], right.shape[0]):
+        if not _is_core(core, right.shape[0]) or left.shape[0] != right.shape[0]:
             raise UnreadableFile(
                 f"{part.seen(*roles)}; the core {list(core.shape)} does not fit them"
             )
@@ -151,6 +150,15 @@ def _product(part: Part, roles: tuple[str, str], core: Tensor | None) -> tuple[T
     if left.shape[1] != right.shape[0]:
         raise UnreadableFile(f"{part.seen(*roles)}; their ranks differ")
     return left, right
+
+
+def _is_core(core: Tensor, rank: int) -> bool:
+    """Whether it is a Tucker core of this rank: square, with a kernel of a size that models have.
+
+    Folding it in makes the right factor larger by the kernel's size, so that is kept small.
+    """
+    kernel = core.shape[2:]
+    return tuple(core.shape[:2]) == (rank, rank) and math.prod(kernel) <= _LARGEST_KERNEL
 
 
 def _dense(part: Part, _scale: Callable[[int], float]) -> tuple[Dense, set[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import secrets
 from collections.abc import Mapping
@@ -34,6 +35,12 @@ _DTYPES = {
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _NARROW = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
+_BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8} | {
+    "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
+    "F16": 16, "BF16": 16, "I16": 16, "U16": 16, "F32": 32, "I32": 32, "U32": 32,
+    "F64": 64, "I64": 64, "U64": 64, "C64": 64,
+}  # fmt: skip
+_MOST_DIMENSIONS = 8
 _SCALARS = frozenset({"I64", "I32", "I16", "I8", "U8"})
 _PRETENDERS = {
     b"PK\x03\x04": "a zip archive (a pickle of torch is one)",
@@ -179,14 +186,20 @@ def _length(path: Path, start: bytes, size: int) -> int:
 
 def _parsed(path: Path, text: bytes, body: int) -> Header:
     try:
-        raw = json.loads(text)
+        raw = json.loads(text, object_pairs_hook=_once)
         metadata = raw.pop("__metadata__", None) or {}
-        ends = [entry["data_offsets"][1] for entry in raw.values()]
+        spans = [tuple(entry["data_offsets"]) for entry in raw.values()]
         shapes = {key: tuple(entry["shape"]) for key, entry in raw.items()}
         dtypes = {key: entry["dtype"] for key, entry in raw.items()}
-        sizes = (*ends, *(size for shape in shapes.values() for size in shape))
-        sound = all(isinstance(size, int) and size >= 0 for size in sizes)
-        sound &= all(isinstance(word, str) for word in (*metadata.values(), *dtypes.values()))
+        sizes = (*(end for span in spans for end in span), *(n for s in shapes.values() for n in s))
+        # type() and not isinstance(): true is an int to Python.
+        sound = all(type(size) is int and size >= 0 for size in sizes)
+        sound &= all(isinstance(word, str) for word in metadata.values())
+        sound &= all(key.isprintable() and len(shapes[key]) <= _MOST_DIMENSIONS for key in shapes)
+        sound = sound and all(
+            (end - start) * 8 == math.prod(shapes[key]) * _BITS[dtypes[key]]
+            for key, (start, end) in zip(shapes, spans, strict=True)
+        )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         sound = False
     if not sound:
@@ -195,12 +208,34 @@ def _parsed(path: Path, text: bytes, body: int) -> Header:
         )
     if not shapes:
         raise UnreadableFile(f"{path}: holds no tensor; a LoRA has at least two")
-    if max(ends) != body:
+    _check_spans(path, sorted(spans), body)
+    return Header(shapes, dtypes, metadata)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, in which every key stands once."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a key stands twice")
+    return made
+
+
+def _check_spans(path: Path, spans: list[tuple[int, int]], body: int) -> None:
+    """The tensors lie one behind the other and fill the rest of the file."""
+    need = max(end for _, end in spans)
+    if need != body:
         raise UnreadableFile(
-            f"{path}: is cut short or damaged, its tensors need {max(ends)} bytes and it "
+            f"{path}: is cut short or damaged, its tensors need {need} bytes and it "
             f"has {body}; fetch it again"
         )
-    return Header(shapes, dtypes, metadata)
+    place = 0
+    for start, end in spans:
+        if start != place:
+            raise UnreadableFile(
+                f"{path}: is damaged, its tensors overlap or leave a hole at byte {place}; "
+                "fetch it again"
+            )
+        place = end
 
 
 def _check_dtypes(path: Path, head: Header) -> None:
