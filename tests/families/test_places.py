@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from diffusers import QwenImageTransformer2DModel, ZImageTransformer2DModel
+from diffusers import (
+    Flux2Transformer2DModel,
+    QwenImageTransformer2DModel,
+    ZImageTransformer2DModel,
+)
 from torch import nn
 
+from lorafusion.errors import UnreadableFile
 from lorafusion.families import places, recognise, words
 from lorafusion.families.places import Place
 from lorafusion.formats import FORMATS
@@ -28,6 +33,11 @@ def sd35_medium() -> nn.Module:
             num_layers=2, num_attention_heads=24, caption_projection_dim=1536,
             dual_attention_layers=(0,),
         )  # fmt: skip
+
+
+def flux2() -> nn.Module:
+    with torch.device("meta"):
+        return Flux2Transformer2DModel(num_layers=2, num_single_layers=2)
 
 
 def qwen_image() -> nn.Module:
@@ -91,7 +101,9 @@ def test_original_modules_are_layers_of_the_right_shape(make: object, form: str)
         assert delta.shape == layers[target.removeprefix("transformer.")], target
 
 
-@pytest.mark.parametrize("make", [flux, sd3, qwen_image, z_image], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [flux, flux2, sd3, qwen_image, z_image], ids=lambda make: make.__name__
+)
 def test_joined_names_of_every_block_lead_back_to_the_layer(make: object) -> None:
     blocks = tuple(block[:-1] + "." for block in words.BLOCKS)
     layers = {p: s for p, s in arch.layers(make()).items() if p.startswith(blocks)}
@@ -104,7 +116,7 @@ def test_joined_names_of_every_block_lead_back_to_the_layer(make: object) -> Non
 
 
 @pytest.mark.parametrize(("make", "family"), [
-    (flux, "flux"), (sd3, "sd3"), (sd35_medium, "sd3"), (qwen_image, "qwen_image"),
+    (flux, "flux"), (flux2, "flux2"), (sd3, "sd3"), (sd35_medium, "sd3"), (qwen_image, "qwen_image"),
     (z_image, "z_image"),
 ], ids=lambda value: getattr(value, "__name__", value))  # fmt: skip
 def test_a_lora_on_every_layer_is_recognised(make: object, family: str) -> None:
@@ -122,3 +134,16 @@ def test_what_is_not_certain_has_no_place() -> None:
     assert places.places("double_blocks_0_img_attn_proj", joined=True) == (
         Place("transformer.transformer_blocks.0.attn.to_out.0"),
     )
+
+
+def test_flux2_by_the_names_of_flux1_is_refused() -> None:
+    """The two share the original names; the shares of the fused layer tell them apart."""
+    width = 6144
+    modules = {"diffusion_model.single_blocks.0.linear1": (9 * width, width)}
+    with pytest.raises(UnreadableFile, match="cannot be shared out"):
+        read("comfy", modules)
+
+
+def test_flux2_by_its_attention_alone() -> None:
+    attention = {"diffusion_model.double_blocks.0.img_attn.qkv": (3 * 6144, 6144)}
+    assert recognise(read("comfy", attention)) == "flux2"

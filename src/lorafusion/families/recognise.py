@@ -14,7 +14,17 @@ FAMILIES: Registry[Family] = Registry(
     "lorafusion.families",
     {
         name: f"lorafusion.families.{name}:FAMILY"
-        for name in ("sd15", "sd21", "sdxl", "sd3", "flux", "qwen_image", "z_image", "pocket")
+        for name in (
+            "sd15",
+            "sd21",
+            "sdxl",
+            "sd3",
+            "flux",
+            "flux2",
+            "qwen_image",
+            "z_image",
+            "pocket",
+        )
     },
 )
 
