@@ -48,7 +48,7 @@ def worst(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
 
 
 @pytest.mark.parametrize(("kind", "form"), [
-    ("sd", "peft"), ("sd", "kohya"), ("sdxl", "peft"), ("flux", "peft"), ("sd3", "peft"),
+    ("sd", "peft"), ("sd", "kohya"), ("sdxl", "peft"), ("sdxl", "kohya"), ("flux", "peft"), ("sd3", "peft"),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("ignore:The following .*_pattern keys did not match:RuntimeWarning")
 def test_plain_diffusers_makes_the_same_of_the_file(kind: str, form: str, tmp_path: Path) -> None:

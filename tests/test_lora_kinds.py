@@ -23,7 +23,10 @@ def kinds(seed: int, kernel: bool = False) -> list[Free]:
     return [
         LowRank(draw(2, 6, *k), draw(12, 2, *one), 0.5),
         LoHa(draw(12, 2), draw(2, 6 * n), draw(12, 3), draw(3, 6 * n), 0.5, (12, 6, *k)),
+        LoHa(draw(12, 1), draw(1, 6 * n), draw(12, 3), draw(3, 6 * n), 0.5, (12, 6, *k)),
         LoKr(draw(3, 2), draw(4, 3 * n), 0.5, (12, 6, *k)),
+        LoKr(draw(3, 2), draw(4, 1), 0.5, (12, 6, *k), None, draw(1, 3 * n)),
+        LoKr(draw(3, 1), draw(4, 2), 0.5, (12, 6, *k), draw(1, 2), draw(2, 3 * n)),
         Dense(draw(12, 6, *k)),
     ]
 

@@ -6,6 +6,7 @@ The best approximation of a matrix in a given rank is its singular value decompo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from lorafusion.errors import BadOption
 from lorafusion.lora.kinds import Free
+from lorafusion.lora.loha import LoHa
+from lorafusion.lora.lokr import LoKr
 from lorafusion.lora.lowrank import LowRank
 
 
@@ -68,16 +71,37 @@ def truncated(
 
 def _svd(delta: Free) -> tuple[Tensor, Tensor, Tensor]:
     """[out, n], [n], [n, in · kernel] in float64; of thin matrices without forming their product."""
-    if not isinstance(delta, LowRank):
-        left, sizes, right = torch.linalg.svd(
-            delta.dense(torch.float64).flatten(1), full_matrices=False
-        )
+    up, down, scale = _thin(delta)
+    out, columns = delta.shape[0], math.prod(delta.shape[1:])
+    if up is None or down is None or up.shape[1] >= min(out, columns):
+        whole = delta.dense(torch.float64).flatten(1)
+        left, sizes, right = torch.linalg.svd(whole, full_matrices=False)
         return left, sizes, right
-    up, down = delta.up.double().flatten(1), delta.down.double().flatten(1)
     q_up, r_up = torch.linalg.qr(up)
     q_down, r_down = torch.linalg.qr(down.T)
-    left, sizes, right = torch.linalg.svd((r_up @ r_down.T) * delta.scale, full_matrices=False)
+    left, sizes, right = torch.linalg.svd((r_up @ r_down.T) * scale, full_matrices=False)
     return q_up @ left, sizes, right @ q_down.T
+
+
+def _thin(delta: Free) -> tuple[Tensor | None, Tensor | None, float]:
+    """[out, n], [n, in · kernel] and a factor: exactly the change, where its kind has such a form.
+
+    LoHa: the columns of one product times those of the other, all pairs (the Khatri-Rao product).
+    LoKr: w1 ⊗ (l r) = (w1 ⊗ l)(1 ⊗ r).
+    """
+    if isinstance(delta, LowRank):
+        return delta.up.double().flatten(1), delta.down.double().flatten(1), delta.scale
+    if isinstance(delta, LoHa):
+        up = torch.einsum("or,oq->orq", delta.w1_a.double(), delta.w2_a.double()).flatten(1)
+        down = torch.einsum("rn,qn->rqn", delta.w1_b.double(), delta.w2_b.double()).flatten(0, 1)
+        return up, down, delta.scale
+    if isinstance(delta, LoKr) and delta.right2 is not None:
+        one = delta.w1.double()
+        one = one if delta.right1 is None else one @ delta.right1.double()
+        same = torch.eye(one.shape[1], dtype=torch.float64)
+        up = torch.kron(one.contiguous(), delta.w2.double().contiguous())
+        return up, torch.kron(same, delta.right2.double().contiguous()), delta.scale
+    return None, None, 1.0
 
 
 def _cut(
