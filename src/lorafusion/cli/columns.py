@@ -32,4 +32,4 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def one_line(text: str) -> str:
     """In one line, without characters that would act on the terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)

@@ -26,7 +26,8 @@ class Library:
     """The LoRAs of a folder, sorted by name; read once, when it is made.
 
     Headers are read and tensors are not, so that a file that is cut short is named at once. Files
-    that have not changed since a library was last made of them are not opened at all.
+    that have not changed since a library was last made of them are not opened at all; for the first
+    look at thousands of files, ``lorafusion library scan`` uses several processes.
 
     Args:
         folder: searched with the folders in it for ``.safetensors`` files.

@@ -13,7 +13,6 @@ from typing import Literal, TypeAlias
 
 from lorafusion.library.card import Card, first
 from lorafusion.library.headers import card_of_header
-from lorafusion.library.naming import words_of_name
 from lorafusion.library.sidecars import read_sidecars
 
 TextFrom: TypeAlias = Literal["user", "sidecar", "metadata", "name"]
@@ -28,9 +27,3 @@ def from_files(path: Path, metadata: Mapping[str, str]) -> tuple[Card, TextFrom]
     beside, inside = read_sidecars(path), card_of_header(metadata)
     origin: TextFrom = "sidecar" if beside.text else "metadata" if inside.text else "name"
     return first((beside, inside)), origin
-
-
-def completed(card: Card, origin: TextFrom, label: str, user: Card) -> tuple[Card, TextFrom]:
-    """What the files say, with the user's words before it and the file's name after it."""
-    known = first((user, card, Card(text=words_of_name(label))))
-    return known, "user" if user.text else origin

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lorafusion.library.card import Card
-from lorafusion.library.keytext import TextFrom, completed
-from lorafusion.library.naming import label_of
+from lorafusion.library.card import Card, first
+from lorafusion.library.keytext import TextFrom
+from lorafusion.library.naming import label_of, words_of_name
 from lorafusion.library.reading import Reading
 from lorafusion.library.settings import read_settings
 from lorafusion.library.survey import Item, Survey
@@ -78,6 +78,10 @@ def listing(seen: Survey) -> Listing:
 
 def listed(seen: Survey, item: Item, user: Card) -> Listed:
     """One item of a survey, with what the user says about it."""
-    reading, label = item.reading, label_of(Path(item.found.path))
-    card, origin = completed(reading.card, reading.text_from, label, user)
+    reading = item.reading
+    card, origin = first((user, reading.card)), reading.text_from
+    if user.text:
+        origin = "user"
+    if not card.text:
+        card = replace(card, text=words_of_name(label_of(Path(item.found.path))))
     return Listed(item.name, seen.path(item), item.found.stamp, card, origin, reading)

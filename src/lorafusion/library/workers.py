@@ -24,7 +24,7 @@ from lorafusion.library.reading import Reading, read_file
 
 Read: TypeAlias = Callable[[Path], tuple[Path, Reading]]
 
-WORTHWHILE = 400
+WORTHWHILE = 1000
 """Files below which starting processes takes longer than it saves."""
 
 
@@ -59,21 +59,20 @@ def suitable() -> int:
 
 
 class Worker:
-    """One process that reads files. It is started anew when a file has ended it."""
+    """One process that reads files. It is started anew when it has died."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
     def read(self, path: Path) -> Reading:
-        """The reading of one file; by this process where no other can be started."""
+        """The reading of one file; by this process where no other can be started or it has died."""
         try:
-            process = self._running()
+            answer = _ask(self._running(), str(path))
         except OSError:
             return read_file(path)
-        answer = _ask(process, str(path))
         if answer is None:
             self.close()
-            return Reading(broken="reading it ended the process that read it")
+            return read_file(path)
         return answer
 
     def close(self) -> None:
