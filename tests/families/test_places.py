@@ -76,6 +76,8 @@ ORIGINAL = {
     }),
 }  # fmt: skip
 
+FAMILY = {flux: "flux", sd35_medium: "sd3", z_image: "z_image"}
+
 
 def read(form: str, modules: dict[str, tuple[int, ...]]) -> dict[str, Delta]:
     """Deltas of a file with all these modules, without values."""
@@ -99,6 +101,7 @@ def test_original_modules_are_layers_of_the_right_shape(make: object, form: str)
     assert len(deltas) >= len(table)
     for target, delta in deltas.items():
         assert delta.shape == layers[target.removeprefix("transformer.")], target
+    assert recognise(deltas) == FAMILY[make]
 
 
 @pytest.mark.parametrize(

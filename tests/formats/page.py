@@ -36,6 +36,10 @@ peft scale inside the norm instead, which is the same at 0 and at 1.
 **Executors.** `fold` and `reference` take every kind. `inject` takes low rank (LoRA, LoCon, Tucker), and says so when
 it is given another kind; the automatic choice is `fold` then.
 
+**Writing.** Files are written in low rank. `lorafusion export` writes what a prompt asks for as one file: ranks side by
+side, exact, or cut at `--rank` or `--energy`; LoHa and LoKr become low rank on the way. DoRA, biases and norms are not
+exported, because a file without the base weights cannot hold their sum.
+
 **Refused by name:** OFT, BOFT, GLoRA, a LoRA with biases (`lora_B.bias`), bundled textual inversions, `reshape_weight`,
 eight bits with scales of their own, last layers whose halves diffusers exchanges (`final_layer.adaLN_modulation`), text
 encoders of type T5 in kohya's spelling.
