@@ -64,8 +64,9 @@ def test_a_family_is_recognised(family: str, targets: list[tuple[str, int, int]]
     [(CROSS, 640, 2048), ("unet.down_blocks.7.attentions.0.proj_in", 640, 640)],
     # Flux and Qwen-Image have such blocks at this width.
     [(f"{JOINT}.add_q_proj", 3072, 3072), (f"{JOINT}.to_q", 3072, 3072)],
-    [(f"{JOINT}.add_q_proj", 64, 64), (f"transformer.{BLOCK}.img_mlp.net.2", 64, 64)],
-    [("transformer.single_transformer_blocks.0.attn.to_qkv_mlp_proj", 64, 64)],
+    # Flux.2's single blocks and Flux.1's.
+    [("transformer.single_transformer_blocks.0.attn.to_qkv_mlp_proj", 64, 64),
+     ("transformer.single_transformer_blocks.0.proj_mlp", 64, 64)],
     [("prior.down", 3, 3)],
 ])  # fmt: skip
 def test_nothing_is_guessed(targets: list[tuple[str, int, int]]) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lorafusion.lora import LoRA, LowRank
 
+WRITABLE = ("peft", "kohya")
 ATTENTION = "down_blocks.0.attentions.0.transformer_blocks.0.attn1"
 TO_Q = f"unet.{ATTENTION}.to_q"
 FC1 = "text_encoder.text_model.encoder.layers.0.mlp.fc1"

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from lorafusion import formats
-from lorafusion.errors import UnknownFormat, UnreadTensors
+from lorafusion.errors import UnknownFormat, UnreadableFile, UnreadTensors
 from lorafusion.formats import FORMATS
 from tests.formats.files import KOHYA_TO_Q, TO_Q, kohya_tensors, peft_tensors, saved
 
 OTHERS = {
     "model.diffusion_model.input_blocks.0.0.weight": "a whole checkpoint",
-    "diffusion_model.double_blocks.0.img_attn.qkv.lora_A.weight": "the original code's names",
-    "lora_transformer_transformer_blocks_0_attn_to_q.lora_down.weight": "in underscores",
+    "diffusion_model.double_blocks.0.img_attn.qkv.oft_blocks": "the original code's names",
     "string_to_param.*": "a textual inversion",
     "weight": "known are peft",
     "text_model.encoder.layers.0.self_attn.q_proj.lora_A.weight": "known are peft",
 }
 
 KINDS = {
-    f"{KOHYA_TO_Q}.dora_scale": "DoRA",
-    f"{KOHYA_TO_Q}.hada_w1_a": "LoHa",
-    f"{KOHYA_TO_Q}.lokr_w1": "LoKr",
-    f"{KOHYA_TO_Q}.lora_mid.weight": "Tucker",
-    f"{KOHYA_TO_Q}.diff": "full difference of weights",
-    f"{KOHYA_TO_Q}.diff_b": "full difference of biases",
+    f"{KOHYA_TO_Q}.oft_blocks": "OFT",
+    f"{KOHYA_TO_Q}.a1.weight": "GLoRA",
+    f"{KOHYA_TO_Q}.reshape_weight": "changes the shape",
     f"{KOHYA_TO_Q}.strange": KOHYA_TO_Q,
-    "lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight": "Flux",
-    "lora_unet_joint_blocks_0_x_block_attn_qkv.alpha": "Stable Diffusion 3",
+    "lora_unet_final_layer_adaLN_modulation_1.lora_down.weight": "a last layer",
+    "lora_te3_encoder_block_0_layer_0_SelfAttention_q.alpha": "lora_te3",
     "lora_unet_down_blocks_0_strange.alpha": "strange",
     "bundle_emb.robot.string_to_param.*": "textual inversion",
-    f"{TO_Q}.lora_magnitude_vector": "DoRA",
     f"{TO_Q}.lora_B.bias": "biases",
     f"{TO_Q}.lora_A.other.weight": "other",
     "vae.encoder.conv_in.lora_A.weight": "vae",
@@ -58,6 +54,26 @@ def test_what_nobody_claims_is_refused(key: str, tmp_path: Path) -> None:
 def test_what_two_formats_claim_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match="both peft and kohya"):
         formats.read(saved(tmp_path, kohya_tensors() | peft_tensors()))
+
+
+INCOMPLETE = {
+    f"{KOHYA_TO_Q}.hada_w1_a": "stands beside a whole",
+    f"{KOHYA_TO_Q}.diff": "stands beside a whole",
+    f"{KOHYA_TO_Q}.lokr_w1": "stands beside a whole",
+    f"{KOHYA_TO_Q}.dora_scale": "lengths",
+    "lora_unet_conv_in.hada_w1_a": "no hada_w1_b beside it",
+    "lora_unet_conv_in.lokr_w1": "no lokr_w2_a beside it",
+    "lora_unet_conv_in.lora_mid.weight": "no down matrix",
+    "lora_unet_conv_in.dora_scale": "no down matrix",
+}
+
+
+@pytest.mark.parametrize("key", INCOMPLETE)
+def test_a_piece_of_another_kind_is_refused(key: str, tmp_path: Path) -> None:
+    path = saved(tmp_path, kohya_tensors() | {key: torch.ones(2, 3)})
+    with pytest.raises(UnreadableFile, match=re.escape(key.partition(".")[0])) as caught:
+        formats.read(path)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", KINDS)

@@ -16,7 +16,7 @@ from lorafusion import formats
 from lorafusion.errors import BadOption, InputError, NotWritable, UnknownName, UnreadableFile
 from lorafusion.formats import container
 from lorafusion.lora import LoRA
-from tests.formats.files import TO_Q, kohya_tensors, low_rank, peft_tensors, saved, small
+from tests.formats.files import TO_Q, WRITABLE, kohya_tensors, low_rank, peft_tensors, saved, small
 
 SPOILERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda p: p.unlink(), "no such file"),
@@ -37,7 +37,7 @@ SPOILERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "nested without end": (lambda p: p.write_bytes(_with_header(b'{"a":' * 100_000)), "header"),
     "shape and bytes differ": (
         lambda p: p.write_bytes(_with_header(_entry(shape=[3])) + b"1234"),
-        "not valid safetensors",
+        "not that of a safetensors",
     ),
     "no tensor": (
         lambda p: p.write_bytes(_with_header(b'{"__metadata__": {"a": "b"}}')), "no tensor",
@@ -105,7 +105,15 @@ def test_a_value_that_is_not_finite_is_refused_by_name(
     assert key in str(caught.value)
 
 
-@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn])
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_eight_bits_are_read_exactly(dtype: torch.dtype, tmp_path: Path) -> None:
+    tensors = {key: tensor.to(dtype) for key, tensor in peft_tensors().items()}
+    delta = formats.read(saved(tmp_path, tensors)).deltas[TO_Q]
+    assert delta.down.dtype == torch.float16
+    assert torch.equal(delta.down.double(), tensors[f"{TO_Q}.lora_A.weight"].double())
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool])
 def test_other_dtypes_are_refused(dtype: torch.dtype, tmp_path: Path) -> None:
     tensors = {key: tensor.to(dtype) for key, tensor in peft_tensors().items()}
     with pytest.raises(UnreadableFile, match="is stored as"):
@@ -134,7 +142,7 @@ def test_the_header_is_read_without_the_tensors(
     assert formats.family_of(path) == "unknown"
 
 
-@pytest.mark.parametrize("form", list(formats.FORMATS))
+@pytest.mark.parametrize("form", WRITABLE)
 def test_a_written_file_is_good_safetensors_and_always_the_same(form: str, tmp_path: Path) -> None:
     lora = small(0.3)
     one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"

@@ -11,8 +11,8 @@ import torch
 from lorafusion import formats
 from lorafusion.errors import BadOption, UnreadableFile
 from lorafusion.formats import peft_config
-from lorafusion.lora import LoRA
-from tests.formats.files import ATTENTION, FC1, TO_Q, low_rank, peft_tensors, saved
+from lorafusion.lora import Dense, LoRA
+from tests.formats.files import ATTENTION, FC1, TO_Q, WRITABLE, low_rank, peft_tensors, saved
 
 PATH = TO_Q.removeprefix("unet.")
 TO_OUT = f"unet.{ATTENTION}.to_out.0"
@@ -141,3 +141,17 @@ def test_what_peft_cannot_spell_is_not_written(target: str, tmp_path: Path) -> N
     lora = LoRA("a", {target: low_rank((6, 5))})
     with pytest.raises(BadOption, match="cannot be written"):
         formats.write(lora, tmp_path / "a.safetensors", "peft")
+
+
+@pytest.mark.parametrize("form", WRITABLE)
+def test_other_kinds_are_not_written(form: str, tmp_path: Path) -> None:
+    lora = LoRA("a", {TO_Q: Dense(torch.ones(6, 5))})
+    with pytest.raises(BadOption, match="is a full difference; files are written in low rank"):
+        formats.write(lora, tmp_path / "a.safetensors", form)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_of_the_original_code_are_read_only(tmp_path: Path) -> None:
+    lora = LoRA("a", {TO_Q: low_rank((6, 5))})
+    with pytest.raises(BadOption, match="read only; write 'peft' or 'kohya'"):
+        formats.write(lora, tmp_path / "a.safetensors", "comfy")

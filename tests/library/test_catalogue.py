@@ -146,3 +146,19 @@ def test_the_home_folder_may_be_written_as_a_tilde(
 ) -> None:
     monkeypatch.setenv("HOME", str(folder.parent))
     assert len(Library(f"~/{folder.name}")) == 3
+
+
+def test_a_lenient_library_leaves_broken_files_out_and_says_why(folder: Path) -> None:
+    (folder / "crown.safetensors").write_bytes(b"")
+    (folder / "robot.json").write_text("{")
+    library = Library(folder, lenient=True)
+    assert library.names == ["robot", "watercolour"]
+    assert library.skipped == {"crown": "is empty (0 bytes); fetch it again"}
+    with pytest.raises(UnreadableFile, match="crown: is empty"):
+        library["crown"]
+
+
+def test_a_lenient_library_of_nothing_but_broken_files_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "robot.safetensors").touch()
+    with pytest.raises(EmptyLibrary, match="none of its 1 files can be used; robot: is empty"):
+        Library(tmp_path, lenient=True)

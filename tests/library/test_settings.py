@@ -56,3 +56,15 @@ def test_a_mistake_is_named_in_one_line(
         read_settings(tmp_path)
     assert str(caught.value).startswith(str(tmp_path / "lorafusion.toml"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_strength_is_a_number(tmp_path: Path) -> None:
+    (tmp_path / "lorafusion.toml").write_text("[lora.robot]\nstrength = 1\n")
+    assert read_settings(tmp_path)["robot"].strength == 1.0
+
+
+@pytest.mark.parametrize("value", ["'0.8'", "true", "nan", "inf", "1e9", "1" + "0" * 400])
+def test_any_other_strength_is_refused(tmp_path: Path, value: str) -> None:
+    (tmp_path / "lorafusion.toml").write_text(f"[lora.robot]\nstrength = {value}\n")
+    with pytest.raises(BadOption, match="strength is .* such as 0.8"):
+        read_settings(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from lorafusion.errors import UnreadableFile
 from lorafusion.library.card import Card, sentence
 from lorafusion.library.civitai import LIMIT, opening, plain
-from lorafusion.library.sidecars import read_sidecars
+from lorafusion.library.sidecars import preview_of, read_sidecars
 
 
 @pytest.fixture
@@ -138,3 +138,31 @@ def test_a_sentence_says_nothing_twice() -> None:
     assert sentence(["Robot", "robot", "a ROBOT, of tin."]) == "a ROBOT, of tin"
     assert sentence(["a robot of tin", "of, tin", "", "tin man"]) == "a robot of tin. tin man"
     assert sentence(["robotic", "robot"]) == "robotic. robot"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content", "strength"),
+    [
+        (".json", {"preferred weight": 0.6}, 0.6),
+        (".json", {"preferred weight": 0}, None),
+        (".json", {"preferred weight": "0.6"}, None),
+        (".json", '{"preferred weight": NaN}', None),
+        (".json", '{"preferred weight": 1' + "0" * 400 + "}", None),
+        (".metadata.json", {"usage_tips": '{"strength": 0.8}'}, 0.8),
+        (".metadata.json", {"usage_tips": {"strength": -1}}, -1.0),
+        (".metadata.json", {"usage_tips": "{"}, None),
+        (".metadata.json", {"usage_tips": "[1]"}, None),
+    ],
+)
+def test_the_preferred_strength(
+    lora: Path, suffix: str, content: object, strength: float | None
+) -> None:
+    beside(lora, suffix, content)
+    assert read_sidecars(lora).strength == strength
+
+
+def test_the_preview_of_the_web_interfaces_goes_before_other_pictures(lora: Path) -> None:
+    assert preview_of(lora) is None
+    for suffix in (".webp", ".png", ".preview.jpg"):
+        beside(lora, suffix, "")
+        assert preview_of(lora) == lora.parent / (lora.stem + suffix)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from lorafusion.cli.explain import explain
+from lorafusion.cli.export import export
 from lorafusion.cli.generate import generate
 from lorafusion.cli.library import library
 from lorafusion.cli.methods import methods
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(generate)
 app.command()(explain)
+app.command()(export)
 app.command()(methods)
 app.add_typer(library, name="library")
 

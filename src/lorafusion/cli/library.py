@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lorafusion.cli import options, show
-from lorafusion.errors import UnknownName
-from lorafusion.registry import unknown
+from lorafusion.cli import options, shelf, show
+from lorafusion.cli.columns import columns
+from lorafusion.cli.library_doctor import doctor
+from lorafusion.cli.library_scan import scan
+from lorafusion.cli.library_search import search
+from lorafusion.cli.library_set import set_words
 
 if TYPE_CHECKING:
     from lorafusion.lora import LoRA
@@ -19,18 +21,28 @@ library = typer.Typer(
 )
 
 
+library.command("scan")(scan)
+library.command("doctor")(doctor)
+library.command("search")(search)
+library.command("set")(set_words)
+
+
 @library.command("list")
 def list_entries(library: options.Library = None, json: options.Json = False) -> None:
     """List the LoRAs of a folder, with the words that prompts are compared with."""
-    from lorafusion.cli import setup
+    from lorafusion.library.hashes import known_hashes
+    from lorafusion.library.index import Index
 
-    opened = setup.open_library(library, None)
-    entries = [_document(entry) for entry in opened]
+    files = shelf.look(library)
     if json:
-        show.document({"folder": str(opened.folder), "loras": entries})
+        hashes = known_hashes(files.usable, Index())
+        entries = [shelf.describe(file, hashes.get(file.path)) for file in files.usable]
+        document = {"folder": str(files.survey.folder), "loras": entries}
+        show.document(document | shelf.problems(files))
         return
-    lines = [(e["name"], e["category"], e["text"], e["text_from"]) for e in entries]
-    show.rows(("LoRA", "category", "text", "text from"), lines)
+    shelf.warn(files)
+    lines = [(f.name, f.card.category, f.text_from, f.card.text) for f in files.usable]
+    columns(("LoRA", "category", "text from", "text"), lines)
 
 
 @library.command("show")
@@ -40,13 +52,13 @@ def show_entry(
     json: options.Json = False,
 ) -> None:
     """Show one LoRA: its text, rank, alpha, and what it changes in the base model."""
-    from lorafusion.cli import setup
+    from lorafusion import formats
+    from lorafusion.library.hashes import hashed
+    from lorafusion.library.index import Index
 
-    entries = {entry.name: entry for entry in setup.open_library(library, None)}
-    if name not in entries:
-        raise UnknownName(unknown("LoRA", name, list(entries)))
-    entry = entries[name]
-    described = _document(entry) | _measured(entry.load())
+    file = shelf.named(shelf.look(library), name)
+    sha256 = hashed([file], Index())[file.path]
+    described = shelf.describe(file, sha256) | _measured(formats.read(file.path, name=name))
     if json:
         show.document(described)
         return
@@ -54,25 +66,13 @@ def show_entry(
     show.rows(("", ""), lines)
 
 
-def _document(entry: Any) -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "path": str(Path(entry.path)),
-        "category": entry.category,
-        "text": entry.text,
-        "text_from": str(entry.text_from),
-        "triggers": list(entry.triggers),
-        "sha256": entry.sha256,
-    }
-
-
 def _measured(lora: LoRA) -> dict[str, Any]:
     """Family, ranks, alphas and targets: distinct values, and a count for each component."""
     deltas = lora.deltas.values()
     return {
         "family": lora.family,
-        "rank": sorted({delta.rank for delta in deltas}),
-        "alpha": sorted({round(delta.scale * delta.rank, 6) for delta in deltas}),
+        "rank": sorted({delta.rank for delta in deltas if delta.rank}),
+        "alpha": sorted({round(delta.scale * delta.rank, 6) for delta in deltas if delta.rank}),
         "targets": {part: len(lora.part(part)) for part in lora.components},
         "metadata": dict(lora.metadata),
     }

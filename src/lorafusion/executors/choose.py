@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lorafusion.lora import LowRank
 from lorafusion.plan import Plan
 
 FOLD_PAYS_AFTER = 4
@@ -30,8 +31,11 @@ def choose(plan: Plan, samples: int = 2) -> Choice:
         samples: rows that the denoiser is called with; 2 for one image with guidance.
 
     Returns:
-        `fold` where a mixture lasts long enough to pay for writing it, else `inject`.
+        `fold` where a mixture lasts long enough to pay for writing it or a change is not of low
+        rank, else `inject`.
     """
+    if strange := _not_low_rank(plan):
+        return Choice("fold", f"{strange}, which has no side path of low rank")
     if plan.branches > 1:
         return Choice("inject", f"{plan.branches} branches run as one batch")
     changes = int((plan.gates[1:] != plan.gates[:-1]).any(-1).any(-1).sum())
@@ -42,3 +46,16 @@ def choose(plan: Plan, samples: int = 2) -> Choice:
     if lasts >= FOLD_PAYS_AFTER:
         return Choice("fold", f"{turns}, each lasts long enough to be written into the weights")
     return Choice("inject", f"{turns}, each too short to be written into the weights")
+
+
+def _not_low_rank(plan: Plan) -> str:
+    """The first change that only `fold` can take, in words; empty when there is none."""
+    return next(
+        (
+            f"LoRA {lora.name!r} has a {delta.kind} at {path}"
+            for lora in plan.loras
+            for path, delta in lora.deltas.items()
+            if not isinstance(delta, LowRank)
+        ),
+        "",
+    )

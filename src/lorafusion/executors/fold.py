@@ -36,7 +36,7 @@ class Fold:
         self._gates = torch.zeros(len(parts))
         self._pristine: list[Tensor] = []
         for site in self._sites:
-            weight = site.layer.weight
+            weight = site.weight
             if not weight.is_floating_point() or weight.is_meta:
                 raise WrongBase(
                     f"{site.path}: its weight is {weight.dtype} on {weight.device}, which cannot be "
@@ -44,7 +44,7 @@ class Fold:
                 )
 
     def __enter__(self) -> Fold:
-        self._pristine = [site.layer.weight.detach().clone() for site in self._sites]
+        self._pristine = [site.weight.detach().clone() for site in self._sites]
         return self
 
     def __exit__(
@@ -80,10 +80,10 @@ class Fold:
     def _restore(self) -> None:
         with torch.no_grad():
             for site, pristine in zip(self._sites, self._pristine, strict=True):
-                site.layer.weight.copy_(pristine)
+                site.weight.copy_(pristine)
 
 
 @torch.no_grad()
 def _write(site: Site, pristine: Tensor, gates: Float[Tensor, " l"]) -> None:
-    weight = site.layer.weight
-    weight.copy_(pristine.to(torch.float32) + site.delta(gates.to(site.up)))
+    weight = site.weight
+    weight.copy_(pristine.to(torch.float32) + site.delta(gates, pristine))

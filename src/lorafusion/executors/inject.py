@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
-from lorafusion.errors import RunError
+from lorafusion.errors import BadOption, RunError
 from lorafusion.executors.call import Call, prediction, stack, with_prediction
 from lorafusion.executors.site import Site, sites
 from lorafusion.lora import Delta
@@ -30,11 +30,13 @@ class Inject:
 
     Raises:
         WrongBase: a delta that fits no layer.
+        BadOption: a delta that is not of low rank, which has no side path.
     """
 
     def __init__(self, module: nn.Module, parts: Sequence[Mapping[str, Delta]]) -> None:
         self._forward = module.forward
         self._sites = sites(module, parts, dtype=None)
+        _check_low_rank(self._sites)
         self._gates = torch.zeros(1, len(parts))
         self._handles: list[RemovableHandle] = []
 
@@ -88,6 +90,16 @@ class Inject:
         return hook
 
 
+def _check_low_rank(wanted: Sequence[Site]) -> None:
+    others = [(site.path, delta) for site in wanted for _, delta in site.others]
+    if others:
+        path, delta = others[0]
+        raise BadOption(
+            f"executor 'inject' takes changes of low rank only, and {len(others)} are not, first "
+            f"{path}: {delta.kind}; use executor='fold'"
+        )
+
+
 def side_path(
     site: Site, x: Float[Tensor, "n *rest"], gates: Float[Tensor, "m l"]
 ) -> Float[Tensor, "n *out"]:
@@ -111,6 +123,7 @@ def side_path(
         hidden = functional.linear(x, site.down)
         return functional.linear(hidden * _between(rank_gates, hidden.ndim), site.up)
     layer = site.layer
+    assert isinstance(layer, nn.Conv2d), "low rank acts on linear layers and convolutions"
     hidden = functional.conv2d(
         _padded(layer, x), site.down, None, layer.stride, _padding(layer), layer.dilation
     )

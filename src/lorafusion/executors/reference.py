@@ -36,7 +36,7 @@ class Reference:
         self._forward = module.forward
         self._copy = copy.deepcopy(module).double()
         self._sites = sites(self._copy, parts, torch.float64)
-        self._pristine = [site.layer.weight.detach().clone() for site in self._sites]
+        self._pristine = [site.weight.detach().clone() for site in self._sites]
         self._stack = ExitStack()
 
     def __enter__(self) -> Reference:
@@ -59,7 +59,7 @@ class Reference:
         """Form the weights of this mixture, in float64."""
         with torch.no_grad():
             for site, pristine in zip(self._sites, self._pristine, strict=True):
-                site.layer.weight.copy_(pristine + site.delta(gates.to(site.up)))
+                site.weight.copy_(pristine + site.delta(gates, pristine))
 
     def predict(self, calls: Sequence[Call], gates: Float[Tensor, "b l"]) -> list[Any]:
         """One branch after the other, each sample alone."""

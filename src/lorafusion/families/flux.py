@@ -8,6 +8,11 @@ FAMILY = Family(
     denoiser="transformer",
     text={"text_encoder": 768, "text_encoder_2": 4096},
     marks=("single_transformer_blocks.",),
-    # The first is Flux.2's, the second Chroma's.
-    strangers=(".to_qkv_mlp_proj", "distilled_guidance_layer."),
+    # The last is Chroma's, the others Flux.2's.
+    strangers=(
+        ".to_qkv_mlp_proj",
+        ".ff.linear_",
+        ".ff_context.linear_",
+        "distilled_guidance_layer.",
+    ),
 )

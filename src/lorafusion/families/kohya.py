@@ -1,7 +1,8 @@
 """Target paths as kohya's files name them, and back.
 
 A name is the component's prefix and the module's path, all joined by underscores. SDXL's unet goes
-by the original code's numbering there, every other unet by diffusers' names.
+by the original code's numbering there, every other unet by diffusers' names; transformers by the
+original code's names (kohya) or by diffusers' (other trainers).
 
 Source: kohya-ss/sd-scripts, networks/lora.py (LORA_PREFIX_UNET, LORA_PREFIX_TEXT_ENCODER and its
 "1" and "2").
@@ -9,8 +10,9 @@ Source: kohya-ss/sd-scripts, networks/lora.py (LORA_PREFIX_UNET, LORA_PREFIX_TEX
 
 from __future__ import annotations
 
-from lorafusion.families import ldm, words
+from lorafusion.families import ldm, places, words
 from lorafusion.families.family import Family
+from lorafusion.families.places import Place
 
 _COMPONENTS = {
     "lora_unet_": "unet",
@@ -18,13 +20,31 @@ _COMPONENTS = {
     "lora_te1_": "text_encoder",
     "lora_te2_": "text_encoder_2",
 }
-PREFIXES = tuple(_COMPONENTS)
+_TRANSFORMER = "lora_transformer_"
+PREFIXES = (*_COMPONENTS, _TRANSFORMER)
 """What every name begins with."""
+
+
+def spread(name: str) -> tuple[Place, ...]:
+    """The modules of ours that a kohya name stands for; empty when no known model has it."""
+    one = target(name)
+    if one:
+        return (Place(one),)
+    prefix = next(
+        (prefix for prefix in ("lora_unet_", _TRANSFORMER) if name.startswith(prefix)), ""
+    )
+    joined = name.removeprefix(prefix)
+    if not prefix:
+        return ()
+    if known := places.places(joined, joined=True):
+        return known
+    path = words.split(joined, words.TRANSFORMER) if joined.startswith(words.BLOCKS) else None
+    return (Place(f"transformer.{path}"),) if path else ()
 
 
 def target(name: str) -> str | None:
     """The target path of a kohya name; None when no Stable Diffusion model has it."""
-    prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), "")
+    prefix = next((prefix for prefix in _COMPONENTS if name.startswith(prefix)), "")
     if not prefix:
         return None
     joined = name.removeprefix(prefix)

@@ -14,7 +14,17 @@ FAMILIES: Registry[Family] = Registry(
     "lorafusion.families",
     {
         name: f"lorafusion.families.{name}:FAMILY"
-        for name in ("sd15", "sd21", "sdxl", "sd3", "flux", "pocket")
+        for name in (
+            "sd15",
+            "sd21",
+            "sdxl",
+            "sd3",
+            "flux",
+            "flux2",
+            "qwen_image",
+            "z_image",
+            "pocket",
+        )
     },
 )
 
@@ -56,6 +66,8 @@ def _evidence(family: Family, path: str, delta: Delta) -> Iterator[bool]:
     component = path.partition(".")[0]
     if component not in family.components:
         yield False
+    elif len(delta.shape) < 2:  # of a norm or bias, which say little
+        return
     elif component == "unet":
         yield from _unet(family, path, delta)
     elif component == "transformer":

@@ -8,9 +8,17 @@ FAMILY = Family(
     denoiser="transformer",
     text={"text_encoder": 768, "text_encoder_2": 1280, "text_encoder_3": 4096},
     marks=(".attn.add_q_proj", ".attn.add_k_proj", ".attn.add_v_proj"),
-    # img_mlp and txt_mlp are Qwen-Image's, single blocks Flux's.
-    strangers=("single_transformer_blocks.", ".img_mlp.", ".txt_mlp.", ".img_mod.", ".txt_mod."),
+    # img_mlp and txt_mlp are Qwen-Image's, single blocks Flux's, linear_in and linear_out Flux.2's.
+    strangers=(
+        "single_transformer_blocks.",
+        ".img_mlp.",
+        ".txt_mlp.",
+        ".img_mod.",
+        ".txt_mod.",
+        ".ff.linear_",
+        ".ff_context.linear_",
+    ),
     widths=frozenset({1536, 2432}),
-    # Flux and Qwen-Image have joint blocks of the same names at this width.
-    foreign_widths=frozenset({3072}),
+    # Flux, Flux.2 and Qwen-Image have joint blocks of the same names at these widths.
+    foreign_widths=frozenset({3072, 4096, 6144}),
 )

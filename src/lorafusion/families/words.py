@@ -22,8 +22,31 @@ TEXT = """
     layer_norm2 embeddings token_embedding position_embedding final_layer_norm text_projection
 """
 
-_WORDS = {tuple(word.split("_")) for word in (UNET + TEXT).split()}
-_LONGEST = max(len(word) for word in _WORDS)
+_TRANSFORMER = """
+    transformer_blocks single_transformer_blocks layers noise_refiner context_refiner attn attn2
+    attention to_q to_k to_v to_out add_q_proj add_k_proj add_v_proj to_add_out ff ff_context net proj
+    proj_mlp proj_out norm norm1 norm1_context linear img_mlp txt_mlp img_mod txt_mod feed_forward w1
+    w2 w3 linear_in linear_out to_qkv_mlp_proj adaLN_modulation
+"""
+
+BLOCKS = (
+    "transformer_blocks_",
+    "single_transformer_blocks_",
+    "layers_",
+    "noise_refiner_",
+    "context_refiner_",
+)
+"""What joined names inside a transformer begin with, and inside a unet never."""
+
+Vocabulary = frozenset[tuple[str, ...]]
+
+
+def _vocabulary(text: str) -> Vocabulary:
+    return frozenset(tuple(word.split("_")) for word in text.split())
+
+
+STABLE = _vocabulary(UNET + TEXT)
+TRANSFORMER = _vocabulary(_TRANSFORMER)
 
 
 def joined(path: str) -> str:
@@ -31,7 +54,7 @@ def joined(path: str) -> str:
     return path.replace(".", "_")
 
 
-def split(name: str) -> str | None:
+def split(name: str, vocabulary: Vocabulary = STABLE) -> str | None:
     """The path of a joined name, or None when a piece of it is no known word.
 
     The longest known word is taken at each place: ``proj_out`` is one module, not ``proj`` and
@@ -40,7 +63,7 @@ def split(name: str) -> str | None:
     pieces = name.split("_")
     path = []
     while pieces:
-        taken = _number(pieces) or _word(pieces)
+        taken = _number(pieces) or _word(pieces, vocabulary)
         if not taken:
             return None
         path.append("_".join(pieces[:taken]))
@@ -52,7 +75,7 @@ def _number(pieces: list[str]) -> int:
     return int(pieces[0].isascii() and pieces[0].isdigit())
 
 
-def _word(pieces: list[str]) -> int:
+def _word(pieces: list[str], vocabulary: Vocabulary) -> int:
     """How many pieces the longest known word at the front takes; 0 for none."""
-    sizes = range(min(_LONGEST, len(pieces)), 0, -1)
-    return next((size for size in sizes if tuple(pieces[:size]) in _WORDS), 0)
+    sizes = range(min(max(map(len, vocabulary)), len(pieces)), 0, -1)
+    return next((size for size in sizes if tuple(pieces[:size]) in vocabulary), 0)

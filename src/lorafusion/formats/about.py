@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lorafusion.formats.alpha import alpha_of
-from lorafusion.lora import LoRA, LowRank
+from lorafusion.formats.format import low_ranks
+from lorafusion.lora import Delta, LoRA, LowRank
 
 TRIGGERS = "lorafusion.triggers"
 CATEGORY = "lorafusion.category"
@@ -31,7 +32,7 @@ def category(metadata: Mapping[str, str]) -> str:
     return metadata.get(CATEGORY, "")
 
 
-def sharpened(deltas: Mapping[str, LowRank], metadata: Mapping[str, str]) -> dict[str, LowRank]:
+def sharpened(deltas: Mapping[str, Delta], metadata: Mapping[str, str]) -> dict[str, Delta]:
     """The same deltas with the exact scales that `told` noted.
 
     A note only sharpens what alpha says already, so that a file whose alphas were edited since is
@@ -52,13 +53,15 @@ def told(lora: LoRA) -> dict[str, str]:
         kept[TRIGGERS] = json.dumps(list(lora.triggers), ensure_ascii=False)
     unspelled = {
         path: delta.scale
-        for path, delta in lora.deltas.items()
+        for path, delta in low_ranks(lora).items()
         if alpha_of(delta.scale, delta.rank) / delta.rank != delta.scale
     }
     return kept | ({SCALES: json.dumps(unspelled, sort_keys=True)} if unspelled else {})
 
 
-def _sharper(delta: LowRank, scale: object) -> LowRank:
+def _sharper(delta: Delta, scale: object) -> Delta:
+    if not isinstance(delta, LowRank):
+        return delta
     if isinstance(scale, float) and math.isclose(scale, delta.scale, rel_tol=1e-12):
         return replace(delta, scale=scale)
     return delta

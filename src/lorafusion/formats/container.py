@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import secrets
 from collections.abc import Mapping
@@ -33,6 +34,13 @@ _DTYPES = {
     "BF16": torch.bfloat16,
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_NARROW = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
+_BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8} | {
+    "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
+    "F16": 16, "BF16": 16, "I16": 16, "U16": 16, "F32": 32, "I32": 32, "U32": 32,
+    "F64": 64, "I64": 64, "U64": 64, "C64": 64,
+}  # fmt: skip
+_MOST_DIMENSIONS = 8
 _SCALARS = frozenset({"I64", "I32", "I16", "I8", "U8"})
 _PRETENDERS = {
     b"PK\x03\x04": "a zip archive (a pickle of torch is one)",
@@ -63,9 +71,11 @@ class Header:
         return tuple(self.shapes)
 
     def blanks(self) -> dict[str, Tensor]:
-        """Tensors of these shapes without values (single numbers are 1), to look at shapes only."""
+        """Tensors of these shapes without values (alphas are 1), to look at shapes only."""
         return {
-            key: torch.ones(shape) if _size(shape) == 1 else torch.empty(shape, device="meta")
+            key: torch.ones(shape)
+            if _size(shape) == 1 and key.endswith("alpha")
+            else torch.empty(shape, device="meta")
             for key, shape in self.shapes.items()
         }
 
@@ -91,7 +101,7 @@ def header(path: Path) -> Header:
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
-    """Read the whole file: tensors in their stored dtype, metadata, and sha256 in hexadecimal.
+    """Read the whole file: tensors in their stored dtype (eight bits as float16), metadata, and sha256 in hexadecimal.
 
     Raises:
         UnreadableFile: as `header`, or a tensor of another dtype than a LoRA has, or NaN or
@@ -108,6 +118,9 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
         raise UnreadableFile(
             f"{path}: is not valid safetensors ({error}); fetch it again"
         ) from error
+    narrow = _NARROW.values()
+    # Half precision holds every number of eight bits exactly, and can be computed with.
+    tensors = {key: t.to(torch.float16) if t.dtype in narrow else t for key, t in tensors.items()}
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise UnreadableFile(
@@ -173,14 +186,20 @@ def _length(path: Path, start: bytes, size: int) -> int:
 
 def _parsed(path: Path, text: bytes, body: int) -> Header:
     try:
-        raw = json.loads(text)
+        raw = json.loads(text, object_pairs_hook=_once)
         metadata = raw.pop("__metadata__", None) or {}
-        ends = [entry["data_offsets"][1] for entry in raw.values()]
+        spans = [tuple(entry["data_offsets"]) for entry in raw.values()]
         shapes = {key: tuple(entry["shape"]) for key, entry in raw.items()}
         dtypes = {key: entry["dtype"] for key, entry in raw.items()}
-        sizes = (*ends, *(size for shape in shapes.values() for size in shape))
-        sound = all(isinstance(size, int) and size >= 0 for size in sizes)
-        sound &= all(isinstance(word, str) for word in (*metadata.values(), *dtypes.values()))
+        sizes = (*(end for span in spans for end in span), *(n for s in shapes.values() for n in s))
+        # type() and not isinstance(): true is an int to Python.
+        sound = all(type(size) is int and size >= 0 for size in sizes)
+        sound &= all(isinstance(word, str) for word in metadata.values())
+        sound &= all(key.isprintable() and len(shapes[key]) <= _MOST_DIMENSIONS for key in shapes)
+        sound = sound and all(
+            (end - start) * 8 == math.prod(shapes[key]) * _BITS[dtypes[key]]
+            for key, (start, end) in zip(shapes, spans, strict=True)
+        )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         sound = False
     if not sound:
@@ -189,19 +208,43 @@ def _parsed(path: Path, text: bytes, body: int) -> Header:
         )
     if not shapes:
         raise UnreadableFile(f"{path}: holds no tensor; a LoRA has at least two")
-    if max(ends) != body:
+    _check_spans(path, sorted(spans), body)
+    return Header(shapes, dtypes, metadata)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, in which every key stands once."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a key stands twice")
+    return made
+
+
+def _check_spans(path: Path, spans: list[tuple[int, int]], body: int) -> None:
+    """The tensors lie one behind the other and fill the rest of the file."""
+    need = max(end for _, end in spans)
+    if need != body:
         raise UnreadableFile(
-            f"{path}: is cut short or damaged, its tensors need {max(ends)} bytes and it "
+            f"{path}: is cut short or damaged, its tensors need {need} bytes and it "
             f"has {body}; fetch it again"
         )
-    return Header(shapes, dtypes, metadata)
+    place = 0
+    for start, end in spans:
+        if start != place:
+            raise UnreadableFile(
+                f"{path}: is damaged, its tensors overlap or leave a hole at byte {place}; "
+                "fetch it again"
+            )
+        place = end
 
 
 def _check_dtypes(path: Path, head: Header) -> None:
     for key, dtype in head.dtypes.items():
-        if dtype not in _DTYPES and not (dtype in _SCALARS and _size(head.shapes[key]) == 1):
+        if dtype not in (_DTYPES | _NARROW) and not (
+            dtype in _SCALARS and _size(head.shapes[key]) == 1
+        ):
             raise UnreadableFile(
-                f"{path}: tensor {key!r} is stored as {dtype}; expected {', '.join(_DTYPES)}, "
+                f"{path}: tensor {key!r} is stored as {dtype}; expected {', '.join((*_DTYPES, *_NARROW))}, "
                 "save the LoRA in one of them"
             )
 

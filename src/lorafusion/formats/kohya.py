@@ -1,7 +1,7 @@
 """kohya's format: ``lora_unet_down_blocks_0_..._to_q.lora_down.weight``, ``lora_up``, ``alpha``.
 
-What the trainers of kohya-ss and LyCORIS write for Stable Diffusion 1, 2 and XL, and what the web
-interfaces read. SDXL's unet is written by the original code's block numbers, as kohya does and
+What the trainers of kohya-ss and LyCORIS write, in every kind of adapter, and what the web interfaces
+read. SDXL's unet is written by the original code's block numbers, as kohya does and
 diffusers reads; every other one by diffusers' names.
 
 Source: kohya-ss/sd-scripts, networks/lora.py, `LoRAModule` (scale = alpha / rank).
@@ -15,13 +15,14 @@ from torch import Tensor
 
 from lorafusion.errors import BadOption
 from lorafusion.families import FAMILIES, UNKNOWN, kohya, recognise
+from lorafusion.formats import endings
 from lorafusion.formats.about import told
 from lorafusion.formats.alpha import alpha_of, as_tensor
-from lorafusion.formats.format import Format, Metadata, Tensors
+from lorafusion.formats.format import Format, Metadata, Tensors, low_ranks
 from lorafusion.formats.parts import Parts
 from lorafusion.formats.peft_config import KEY as PEFT_CONFIG
 from lorafusion.formats.strangers import refuse
-from lorafusion.lora import LoRA, LowRank
+from lorafusion.lora import Delta, LoRA
 
 EXAMPLE_KEYS = (
     "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight",
@@ -32,31 +33,28 @@ EXAMPLE_KEYS = (
     "lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha",
 )
 
-_ROLES = {"lora_down.weight": "down", "lora_up.weight": "up", "alpha": "alpha"}
-
 
 def matches(keys: Iterable[str]) -> bool:
     """Whether any key begins as kohya's do."""
     return any(key.startswith(kohya.PREFIXES) for key in keys)
 
 
-def read(tensors: Tensors, _metadata: Metadata) -> dict[str, LowRank]:
-    """Target path -> LowRank; alpha per module, and a module without one has alpha = rank.
+def read(tensors: Tensors, _metadata: Metadata) -> dict[str, Delta]:
+    """Target path -> Delta; alpha per module, and a module without one has alpha = rank.
 
     Raises:
-        UnreadTensors: a key names no module of a Stable Diffusion model, or is of another kind of
-            adapter.
+        UnreadTensors: a key names no module of a known model, or is of an unknown kind of adapter.
         UnreadableFile: matrices without partner, of shapes that do not fit, or two for one target.
     """
     parts, strange = Parts(), []
     for key, tensor in tensors.items():
-        name, _, ending = key.partition(".")
-        target, role = kohya.target(name), _ROLES.get(ending)
-        if target and role:
-            parts.add(target, role, key, tensor)
+        known = endings.cut(key)
+        places = kohya.spread(known[0]) if known else ()
+        if known and places:
+            parts.spread(places, known[1], key, tensor)
         else:
             strange.append(key)
-    refuse(strange, "lora_down.weight, lora_up.weight and alpha of a Stable Diffusion module")
+    refuse(strange, "lora_down.weight, lora_up.weight and alpha of a known module")
     return parts.joined(_silent)
 
 
@@ -76,7 +74,7 @@ def write(lora: LoRA) -> tuple[dict[str, Tensor], dict[str, str]]:
         family is not None and "text_encoder_2" in family.text
     )
     tensors: dict[str, Tensor] = {}
-    for target, delta in lora.deltas.items():
+    for target, delta in low_ranks(lora).items():
         spelled = kohya.name(target, family, two)
         if spelled is None:
             raise BadOption(

@@ -20,10 +20,10 @@ from torch import Tensor
 from lorafusion.errors import BadOption
 from lorafusion.formats import peft_config, peft_keys
 from lorafusion.formats.about import told
-from lorafusion.formats.format import Format, Metadata, Tensors
+from lorafusion.formats.format import Format, Metadata, Tensors, low_ranks
 from lorafusion.formats.parts import Parts
 from lorafusion.formats.strangers import refuse
-from lorafusion.lora import LoRA, LowRank
+from lorafusion.lora import Delta, LoRA
 
 EXAMPLE_KEYS = (
     "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight",
@@ -45,8 +45,8 @@ def matches(keys: Iterable[str]) -> bool:
     return any(peft_keys.split(key) for key in keys)
 
 
-def read(tensors: Tensors, metadata: Metadata) -> dict[str, LowRank]:
-    """Target path -> LowRank.
+def read(tensors: Tensors, metadata: Metadata) -> dict[str, Delta]:
+    """Target path -> Delta.
 
     Raises:
         UnreadTensors: a key is of no known component, or of another kind of adapter.
@@ -68,7 +68,9 @@ def read(tensors: Tensors, metadata: Metadata) -> dict[str, LowRank]:
         config = configs.get(component, alone)
         return config.scale(path, rank) if config else None
 
-    return parts.joined(scale)
+    deltas = parts.joined(scale)
+    peft_config.check_dora(configs, deltas)
+    return deltas
 
 
 def write(lora: LoRA) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -78,7 +80,7 @@ def write(lora: LoRA) -> tuple[dict[str, Tensor], dict[str, str]]:
         BadOption: a target whose key would be read as another one.
     """
     tensors: dict[str, Tensor] = {}
-    for target, delta in lora.deltas.items():
+    for target, delta in low_ranks(lora).items():
         endings = _SPELLINGS[target.startswith("text_encoder")]
         keys = [f"{target}.{ending}" for ending in endings]
         if peft_keys.split(keys[0]) != (target, "down"):

@@ -19,7 +19,8 @@ from typing import Any
 
 from lorafusion.errors import UnreadableFile
 from lorafusion.formats.alpha import alpha_of
-from lorafusion.lora import LoRA, LowRank
+from lorafusion.formats.format import low_ranks
+from lorafusion.lora import Delta, Dense, DoRA, LoRA, LowRank
 
 KEY = "lora_adapter_metadata"
 
@@ -36,7 +37,6 @@ _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 _DEFAULT_ALPHA = 8
 
 _REFUSED = {
-    "use_dora": "DoRA",
     "lora_bias": "a LoRA with biases",
     "modules_to_save": "a LoRA with whole modules beside it",
 }
@@ -69,7 +69,10 @@ class PeftConfig:
             )
         self.stabilised = bool(settings.get("use_rslora"))
         self.rank = self._number(settings, "r")
-        self.alpha = self._number({"lora_alpha": _DEFAULT_ALPHA} | dict(settings), "lora_alpha")
+        # LoHa's and LoKr's settings are peft's too, under another name.
+        alpha = "alpha" if settings.get("peft_type") in ("LOHA", "LOKR") else "lora_alpha"
+        self.alpha = self._number({alpha: _DEFAULT_ALPHA} | dict(settings), alpha)
+        self.dora = bool(settings.get("use_dora"))
         self.ranks = self._patterns(settings, "rank_pattern")
         self.alphas = self._patterns(settings, "alpha_pattern")
 
@@ -80,13 +83,15 @@ class PeftConfig:
             UnreadableFile: the header gives the module another rank than its matrices have.
         """
         said = _of(path, self.ranks, self.rank)
+        if not rank:  # LoKr of two whole matrices
+            rank = int(said or 0)
         if said is not None and said != rank:
             raise UnreadableFile(
                 f"{self.component}.{path} has rank {rank} but the header says {said:g}; "
                 "the header is of another file, fetch it again"
             )
         alpha = _of(path, self.alphas, self.alpha)
-        if alpha is None:
+        if alpha is None or not rank:
             return None
         return alpha / math.sqrt(rank) if self.stabilised else alpha / rank
 
@@ -147,11 +152,31 @@ def configs(metadata: Mapping[str, str]) -> dict[str, PeftConfig]:
     return {component: PeftConfig(component, settings) for component, settings in apart.items()}
 
 
+def check_dora(configs: Mapping[str, PeftConfig], deltas: Mapping[str, Delta]) -> None:
+    """Refuse a file whose header says DoRA and whose tensors have no lengths: it was cut.
+
+    Raises:
+        UnreadableFile: with the module that lacks them.
+    """
+    alone = configs.get("")
+    for target, delta in deltas.items():
+        config = configs.get(target.partition(".")[0], alone)
+        if config and config.dora and not isinstance(delta, DoRA | Dense):
+            raise UnreadableFile(
+                f"the header's {config.component}.use_dora says DoRA, but {target} has no "
+                "lora_magnitude_vector; the file is incomplete, fetch the original"
+            )
+
+
 def packed(lora: LoRA) -> str:
     """The header's text for a LoRA: settings per component, one pattern per module that differs."""
     settings: dict[str, object] = {}
+    parts: dict[str, dict[str, LowRank]] = {}
+    for target, delta in low_ranks(lora).items():
+        component, _, path = target.partition(".")
+        parts.setdefault(component, {})[path] = delta
     for component in lora.components:
-        for name, value in _settings(component, lora.part(component)).items():
+        for name, value in _settings(component, parts[component]).items():
             settings[f"{component}.{name}"] = value
     return json.dumps(settings, indent=2, sort_keys=True)
 

@@ -8,22 +8,11 @@ from __future__ import annotations
 
 import re
 
+from lorafusion.formats import endings
+
 COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
 BARE = "base_model.model."
 """What peft puts before the paths of a model saved by itself."""
-
-_ROLES = {
-    "lora_A.weight": "down",
-    "lora_B.weight": "up",
-    "lora_A.default.weight": "down",
-    "lora_B.default.weight": "up",
-    "lora.down.weight": "down",
-    "lora.up.weight": "up",
-    "lora_linear_layer.down.weight": "down",
-    "lora_linear_layer.up.weight": "up",
-    "alpha": "alpha",
-}
-_ENDING = re.compile(rf"(.+)\.({'|'.join(map(re.escape, _ROLES))})")
 
 # The oldest spelling: "attn1.processor.to_q_lora.down.weight", attributes of the attention.
 _OLDEST = re.compile(r"(.+)\.to_(q|k|v|out)_lora\.(down|up)\.weight")
@@ -40,14 +29,14 @@ _TRANSFORMER = re.compile(r"(single_)?transformer_blocks\.")
 def split(key: str) -> tuple[str, str] | None:
     """(target path, role) of a key, or None when it is not certainly one of this format.
 
-    The role is "down", "up" or "alpha".
+    The role is one of `endings.ROLES`.
     """
     if old := _OLDEST.fullmatch(key):
         path, letter, role = old.groups()
         names = _OLDEST_TEXT if ".self_attn" in path else _OLDEST_DENOISER
         whole = f"{path.removesuffix('.processor')}.{names[letter]}"
-    elif found := _ENDING.fullmatch(key):
-        whole, role = found[1].replace(".processor.", "."), _ROLES[found[2]]
+    elif found := endings.cut(key):
+        whole, role = found[0].replace(".processor.", "."), found[1]
     else:
         return None
     target = _target(whole)

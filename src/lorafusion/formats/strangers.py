@@ -7,23 +7,15 @@ from collections.abc import Sequence
 from lorafusion.errors import UnreadTensors
 
 _KINDS = {
-    "dora_scale": "DoRA",
-    "lora_magnitude_vector": "DoRA",
-    "hada_": "LoHa",
-    "lokr_": "LoKr",
-    "lora_mid": "a Tucker-decomposed convolution (LoCon with use_tucker)",
     "oft_": "OFT",
     "boft_": "BOFT",
     "bundle_emb": "a bundled textual inversion",
     "lora_B.bias": "a LoRA with biases",
-    ".diff_b": "a full difference of biases",
-    ".diff": "a full difference of weights",
-    "w_norm": "a difference of norms",
-    "b_norm": "a difference of norms",
     ".a1.weight": "GLoRA",
-    "_double_blocks_": "Flux in kohya's spelling; use its diffusers version",
-    "_single_blocks_": "Flux in kohya's spelling; use its diffusers version",
-    "_joint_blocks_": "Stable Diffusion 3 in kohya's spelling; use its diffusers version",
+    "final_layer": "a last layer, whose halves diffusers exchanges",
+    ".reshape_weight": "a LoRA that changes the shape of a weight",
+    ".set_weight": "a LoRA that replaces a weight",
+    "scale_weight": "a weight of eight bits with a scale of its own",
 }
 
 

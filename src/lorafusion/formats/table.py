@@ -14,14 +14,14 @@ FORMATS: Registry[Format] = Registry(
     {
         "peft": "lorafusion.formats.peft:FORMAT",
         "kohya": "lorafusion.formats.kohya:FORMAT",
+        "comfy": "lorafusion.formats.comfy:FORMAT",
     },
 )
 
 _OTHERS = {
     "model.diffusion_model.": "a whole checkpoint, not a LoRA; give it as the base model",
     "first_stage_model.": "a whole checkpoint, not a LoRA; give it as the base model",
-    "diffusion_model.": "a LoRA by the original code's names; convert it to diffusers' names",
-    "lora_transformer_": "a LoRA of a transformer in underscores; convert it to diffusers' names",
+    "diffusion_model.": "an unknown kind of adapter by the original code's names",
     "string_to_param": "a textual inversion, not a LoRA",
     "emb_params": "a textual inversion, not a LoRA",
 }

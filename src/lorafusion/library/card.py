@@ -15,11 +15,13 @@ class Card:
         text: characteristic text, the source of the LoRA's key.
         category: character, clothing, object, background, style.
         triggers: words that the training captions used.
+        strength: how strongly its maker or user likes it, 1 being as trained; None when nobody said.
     """
 
     text: str = ""
     category: str = ""
     triggers: tuple[str, ...] = ()
+    strength: float | None = None
 
 
 def first(cards: Iterable[Card]) -> Card:
@@ -29,6 +31,7 @@ def first(cards: Iterable[Card]) -> Card:
         text=next((card.text for card in cards if card.text), ""),
         category=next((card.category for card in cards if card.category), ""),
         triggers=next((card.triggers for card in cards if card.triggers), ()),
+        strength=next((card.strength for card in cards if card.strength is not None), None),
     )
 
 

@@ -10,41 +10,64 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lorafusion import formats
-from lorafusion.errors import UnknownName
+from lorafusion.errors import EmptyLibrary, UnknownName, UnreadableFile
 from lorafusion.library.card import Card
 from lorafusion.library.entry import Entry
 from lorafusion.library.keys import Encoder, key_vectors
-from lorafusion.library.keytext import characterise
-from lorafusion.library.naming import label_of, unique_names
-from lorafusion.library.scan import scan
+from lorafusion.library.listing import Listed, listed
 from lorafusion.library.settings import FILE, read_settings
+from lorafusion.library.sidecars import read_sidecars
 from lorafusion.library.store import KeyStore
+from lorafusion.library.survey import Survey, survey
 from lorafusion.registry import unknown
 
 
 class Library:
     """The LoRAs of a folder, sorted by name; read once, when it is made.
 
-    Headers are read and tensors are not, so that a file that is cut short is named at once and a
-    large library opens fast.
+    Headers are read and tensors are not, so that a file that is cut short is named at once. Files
+    that have not changed since a library was last made of them are not opened at all; for the first
+    look at thousands of files, ``lorafusion library scan`` uses several processes.
 
     Args:
         folder: searched with the folders in it for ``.safetensors`` files.
         texts: name -> key text, before any other source of key text.
+        lenient: leave broken files out instead of raising, and use a LoRA without its sidecar where
+            that cannot be parsed; `skipped` says which and why.
+
+    Attributes:
+        skipped: name of a file that was left out -> the reason; empty unless `lenient`.
 
     Raises:
         UnreadableFile: no such folder, a broken LoRA file, a sidecar that cannot be parsed.
-        EmptyLibrary: no LoRA file in it.
+        EmptyLibrary: no LoRA file in it, or none that can be used.
         UnknownName: `texts` or the settings name a LoRA that is not there.
     """
 
-    def __init__(self, folder: str | Path, *, texts: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        texts: Mapping[str, str] | None = None,
+        lenient: bool = False,
+    ) -> None:
         self.folder = Path(folder).expanduser()
-        files = scan(self.folder)
-        names = unique_names(files)
-        user = _user_cards(self.folder, names, texts or {})
-        found = sorted(zip(names, files, strict=True))
-        self._entries = {name: self._entry(name, file, user) for name, file in found}
+        seen = survey(self.folder)
+        self.skipped = {item.name: item.reading.problem for item in seen.items}
+        if not lenient:
+            _check(seen)
+        self.skipped = {name: why for name, why in self.skipped.items() if why and lenient}
+        user = _user_cards(self.folder, [item.name for item in seen.items], texts or {})
+        self._entries = {
+            item.name: _entry(listed(seen, item, user.get(item.name, Card())))
+            for item in seen.items
+            if item.name not in self.skipped
+        }
+        if not self._entries:
+            name, why = next(iter(self.skipped.items()))
+            raise EmptyLibrary(
+                f"{self.folder}: none of its {len(seen.items)} files can be used; {name}: {why}"
+            )
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -60,7 +83,10 @@ class Library:
 
         Raises:
             UnknownName: there is none; the message offers the nearest.
+            UnreadableFile: it was left out, because it is broken or refused.
         """
+        if name in self.skipped:
+            raise UnreadableFile(f"{self.folder}: {name}: {self.skipped[name]}")
         if name not in self._entries:
             raise UnknownName(f"{self.folder}: {unknown('LoRA', name, self.names)}")
         return self._entries[name]
@@ -83,11 +109,31 @@ class Library:
         """
         return key_vectors([entry.text for entry in self], encoder, KeyStore())
 
-    def _entry(self, name: str, file: Path, user: Mapping[str, Card]) -> Entry:
-        path = self.folder / file
-        metadata = formats.header(path).metadata
-        card, origin = characterise(path, label_of(file), metadata, user.get(name, Card()))
-        return Entry(name, path, card.category, card.text, origin, card.triggers)
+
+def _check(seen: Survey) -> None:
+    """Raise for the first file or sidecar that is broken, in the words of now."""
+    for item in seen.items:
+        path = seen.path(item)
+        if item.reading.broken:
+            formats.header(path)
+            raise UnreadableFile(f"{path}: {item.reading.broken}")
+        if item.reading.complaint:
+            read_sidecars(path)
+            raise UnreadableFile(f"{path.parent}: {item.reading.complaint}")
+
+
+def _entry(file: Listed) -> Entry:
+    card = file.card
+    return Entry(
+        file.name,
+        file.path,
+        card.category,
+        card.text,
+        file.text_from,
+        card.triggers,
+        strength=card.strength,
+        preview=file.preview,
+    )
 
 
 def _user_cards(folder: Path, names: list[str], texts: Mapping[str, str]) -> dict[str, Card]:

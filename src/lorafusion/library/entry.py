@@ -24,6 +24,8 @@ class Entry:
         text: the key text, what prompts are compared with.
         text_from: where the key text was found: "user", "sidecar", "metadata" or "name".
         triggers: words that the training captions used.
+        strength: how strongly its maker or user likes it, 1 being as trained; None when nobody said.
+        preview: a picture beside the file, or None.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Entry:
     text: str
     text_from: TextFrom
     triggers: tuple[str, ...]
+    strength: float | None = None
+    preview: Path | None = None
 
     @cached_property
     def sha256(self) -> str:

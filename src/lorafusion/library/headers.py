@@ -10,7 +10,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 
-from lorafusion.formats import about
 from lorafusion.library.card import Card, sentence
 from lorafusion.library.civitai import opening, plain
 from lorafusion.library.naming import words_of_name
@@ -21,6 +20,8 @@ TAGS = 8
 
 def card_of_header(metadata: Mapping[str, str]) -> Card:
     """What a header says: modelspec, else the triggers, else tags, else the output name."""
+    from lorafusion.formats import about  # imports torch, which a warm listing does without
+
     # sd-scripts write the word None for what was not given.
     given = {
         key: text.strip() for key, text in metadata.items() if text.strip() not in ("", "None")

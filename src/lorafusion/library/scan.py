@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from lorafusion import formats
 from lorafusion.errors import EmptyLibrary, UnreadableFile
+from lorafusion.library.sidecars import beside_names
 
 SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A LoRA file that is there, and what shows whether it or its sidecars have changed.
+
+    Attributes:
+        path: relative to the folder that was searched.
+        stamp: of the file: size, mtime and ctime in nanoseconds.
+        mtime: when it was last written, in nanoseconds; the latest of the file and its sidecars.
+        beside: names and stamps of its sidecars and previews.
+    """
+
+    path: str
+    stamp: str
+    mtime: int
+    beside: str
 
 
 def scan(folder: Path) -> list[Path]:
@@ -24,23 +42,36 @@ def scan(folder: Path) -> list[Path]:
         UnreadableFile: the folder is missing, is no folder, or cannot be listed.
         EmptyLibrary: there is no such file; the message names pickles that were refused.
     """
+    return [Path(found.path) for found in look(folder)]
+
+
+def look(folder: Path) -> list[Found]:
+    """As `scan`, with a stamp for each file; opens none.
+
+    Raises:
+        UnreadableFile, EmptyLibrary: as `scan`.
+    """
     if not folder.exists():
         raise UnreadableFile(f"{folder}: no such folder; give a folder of {SUFFIX} files")
     if not folder.is_dir():
         raise UnreadableFile(
             f"{folder}: is a file; give the folder of {SUFFIX} files that it is in"
         )
-    files = list(_files(folder))
-    found = sorted(file for file in files if file.suffix == SUFFIX)
+    found, others = [], []
+    for inside, names in _folders(folder):
+        loras = [name for name in names if name.endswith(SUFFIX)]
+        stems = [name.removesuffix(SUFFIX) for name in loras]
+        alone = len(loras) == 1
+        for name, stem in zip(loras, stems, strict=True):
+            found.append(_found(folder, inside, name, beside_names(stem, names, alone=alone)))
+        others += [] if found else [os.path.join(inside, name) for name in names]  # noqa: PTH118 - fast
     if not found:
-        raise EmptyLibrary(
-            _empty(folder, [file for file in files if file.suffix.lower() in formats.PICKLES])
-        )
-    return found
+        raise EmptyLibrary(_empty(folder, others))
+    return sorted(found, key=lambda file: file.path.split(os.sep))  # noqa: PTH206 - fast
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Paths of all files that are not hidden, relative to `folder`."""
+def _folders(folder: Path) -> Iterator[tuple[str, set[str]]]:
+    """Each folder, relative to `folder`, with the names of its files; nothing that is hidden."""
     seen: set[str] = set()
     for here, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
         real = os.path.realpath(here)
@@ -49,15 +80,40 @@ def _files(folder: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inside = Path(here).relative_to(folder)
-        yield from (inside / name for name in names if not name.startswith("."))
+        inside = os.path.relpath(here, folder)
+        yield "" if inside == "." else inside, {name for name in names if name[0] != "."}
+
+
+def _found(folder: Path, inside: str, name: str, beside: list[str]) -> Found:
+    # Strings instead of Path: ten thousand files are looked at each time a library is opened.
+    here = os.path.join(folder, inside, "")  # noqa: PTH118
+    stamp, mtime = _stamp(here + name)
+    stamps = [(other, *_stamp(here + other)) for other in beside]
+    return Found(
+        path=os.path.join(inside, name),  # noqa: PTH118
+        stamp=stamp,
+        mtime=max([mtime, *(latest for _, _, latest in stamps)]),
+        beside="\n".join(f"{other} {its}" for other, its, _ in stamps),
+    )
+
+
+def _stamp(path: str) -> tuple[str, int]:
+    """What differs when a file was written, replaced or made readable, and its mtime."""
+    try:
+        seen = os.stat(path)  # noqa: PTH116
+    except OSError:  # gone, or a link to nothing: reading it says so
+        return "", 0
+    return f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns}", seen.st_mtime_ns
 
 
 def _refuse(error: OSError) -> None:
     raise UnreadableFile(f"{error.filename}: cannot list the folder ({error.strerror})") from error
 
 
-def _empty(folder: Path, pickles: list[Path]) -> str:
+def _empty(folder: Path, others: list[str]) -> str:
+    from lorafusion.formats import PICKLES  # imports torch
+
+    pickles = [path for path in map(Path, others) if path.suffix.lower() in PICKLES]
     message = f"{folder}: no {SUFFIX} file in this folder or below"
     if not pickles:
         return f"{message}; put LoRA files there or give another folder"

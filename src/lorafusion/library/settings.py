@@ -4,6 +4,7 @@
     text = "a silver robot"
     category = "character"
     triggers = ["robot"]
+    strength = 0.8
 
 A name with a dot or a slash is quoted: ``[lora."style/robot"]``.
 """
@@ -19,7 +20,10 @@ from lorafusion.library.card import Card
 from lorafusion.registry import unknown
 
 FILE = "lorafusion.toml"
-FIELDS = ("text", "category", "triggers")
+MOST = 100.0
+"""A strength beyond this is a slip of the hand."""
+
+FIELDS = ("text", "category", "triggers", "strength")
 
 
 def read_settings(folder: Path) -> dict[str, Card]:
@@ -57,6 +61,7 @@ def _card(path: Path, name: str, fields: Any) -> Card:
         text=_text(where, "text", fields.get("text", "")),
         category=_text(where, "category", fields.get("category", "")),
         triggers=_texts(where, "triggers", fields.get("triggers", [])),
+        strength=_number(where, "strength", fields.get("strength")),
     )
 
 
@@ -70,6 +75,20 @@ def _texts(where: str, field: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise BadOption(f"{where}: {field} is {value!r}; it must be a list of texts")
     return tuple(_text(where, field, item) for item in value)
+
+
+def _number(where: str, field: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not -MOST <= value <= MOST  # false for nan too
+    ):
+        raise BadOption(
+            f"{where}: {field} is {value!r}; it must be a number such as 0.8, at most {MOST:g}"
+        )
+    return float(value)
 
 
 def _line(error: Exception) -> str:

@@ -1,21 +1,31 @@
 """Sidecars: the small files that other programs put beside ``robot.safetensors``.
 
-robot.json            Automatic1111: "description", "activation text"; "category" is ours
+robot.json            Automatic1111: "description", "activation text", "preferred weight"; "category" is ours
 robot.civitai.info    Civitai Helper: Civitai's JSON about the model version
-robot.metadata.json   ComfyUI-Lora-Manager: "model_name", "tags", "notes", "civitai"
-robot.txt             plain text
+robot.metadata.json   ComfyUI-Lora-Manager: "model_name", "tags", "notes", "usage_tips", "civitai"
+robot.txt, robot.md   plain text
+README.md             Hugging Face's model card, where the folder holds one LoRA only
+robot.preview.png     a picture, as the web interfaces store it; also robot.png, .jpg, .jpeg, .webp
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+import os
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
 from lorafusion.errors import UnreadableFile
 from lorafusion.library.card import Card, first, sentence, words_of
 from lorafusion.library.civitai import card_of_civitai, opening, plain, text, texts
+from lorafusion.library.modelcard import card_of_front_matter
+
+CARD = "README.md"
+PREVIEWS = tuple(
+    f"{middle}.{suffix}" for middle in (".preview", "") for suffix in ("png", "jpg", "jpeg", "webp")
+)
 
 
 def read_sidecars(path: Path) -> Card:
@@ -27,11 +37,55 @@ def read_sidecars(path: Path) -> Card:
     Raises:
         UnreadableFile: a sidecar is not JSON where it should be, or not UTF-8.
     """
-    return first(
+    cards = [
         reader(beside)
         for suffix, reader in _READERS
         if (beside := path.with_suffix(suffix)).is_file()
+    ]
+    model_card = path.with_name(CARD)
+    if model_card.is_file() and _alone(path.parent):
+        cards.append(card_of_front_matter(_content(model_card)))
+    return first(cards)
+
+
+def beside_names(stem: str, names: Container[str], *, alone: bool) -> list[str]:
+    """The names of the sidecars and previews of a LoRA file, in the order of their weight.
+
+    Args:
+        stem: of the LoRA file.
+        names: of all files in its folder.
+        alone: whether no other LoRA file is in the folder.
+    """
+    named = [name for suffix in _SUFFIXES if (name := stem + suffix) in names]
+    return [*named, CARD] if alone and CARD in names else named
+
+
+def preview_of(path: Path) -> Path | None:
+    """The picture beside a LoRA file, or None."""
+    return next(
+        (beside for suffix in PREVIEWS if (beside := path.with_suffix(suffix)).is_file()), None
     )
+
+
+def _alone(folder: Path) -> bool:
+    """Whether a folder holds one LoRA file only; looks no further than the second."""
+    found = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            found += entry.name.endswith(".safetensors") and not entry.name.startswith(".")
+            if found > 1:
+                return False
+    return True
+
+
+def number(value: object) -> float | None:
+    """A finite number other than zero, by which several programs mean "not said"."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value == 0:
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # JSON has whole numbers of any length
+        return None
 
 
 def _automatic1111(path: Path) -> Card:
@@ -42,6 +96,7 @@ def _automatic1111(path: Path) -> Card:
         text=sentence((about, ", ".join(triggers))),
         category=text(fields.get("category")),
         triggers=triggers,
+        strength=number(fields.get("preferred weight")),
     )
 
 
@@ -56,7 +111,17 @@ def _lora_manager(path: Path) -> Card:
     tags = ", ".join(texts(fields.get("tags")))
     about = opening(plain(text(fields.get("modelDescription")))) if not civitai.text else ""
     parts = (text(fields.get("model_name")), civitai.text, about, tags, text(fields.get("notes")))
-    return Card(sentence(parts), text(fields.get("category")), civitai.triggers)
+    strength = number(_tips(fields.get("usage_tips")).get("strength"))
+    return Card(sentence(parts), text(fields.get("category")), civitai.triggers, strength)
+
+
+def _tips(value: object) -> dict[str, Any]:
+    """Usage tips: an object, often as JSON inside a text; anything else says nothing."""
+    try:
+        tips = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return {}
+    return tips if isinstance(tips, dict) else {}
 
 
 def _plain(path: Path) -> Card:
@@ -90,4 +155,6 @@ _READERS: tuple[tuple[str, Callable[[Path], Card]], ...] = (
     (".civitai.info", _civitai),
     (".metadata.json", _lora_manager),
     (".txt", _plain),
+    (".md", _plain),
 )
+_SUFFIXES = (*(suffix for suffix, _ in _READERS), *PREVIEWS)

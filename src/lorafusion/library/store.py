@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lorafusion.library.cachefolder import cache_folder
+
 _LOG = logging.getLogger(__name__)
 _BUSY_SECONDS = 10.0
 _TABLE = """
@@ -27,19 +28,6 @@ CREATE TABLE IF NOT EXISTS keys (
     PRIMARY KEY (encoder, text_sha256)
 ) WITHOUT ROWID
 """
-
-
-def cache_folder() -> Path:
-    """``$LORAFUSION_CACHE``, else ``lorafusion`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``.
-
-    Raises:
-        RuntimeError: the user has no home folder and names no other.
-    """
-    if own := os.environ.get("LORAFUSION_CACHE"):
-        return Path(own).expanduser()
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG base directory specification says that a relative path is to be ignored.
-    return (given if given.is_absolute() else Path.home() / ".cache") / "lorafusion"
 
 
 class KeyStore:

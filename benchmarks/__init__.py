@@ -1,0 +1,1 @@
+"""Experiments: each a folder with one command, which writes one file under ``results/``."""

@@ -1,0 +1,187 @@
+"""A plan as one LoRA file: the fused result, exactly or reduced, for any program that reads LoRAs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lorafusion import formats
+from lorafusion.errors import BadOption, NothingRelevant
+from lorafusion.lora import Delta, Dense, DoRA, LoRA, LowRank, stacked, truncated
+from lorafusion.plan import Plan
+from lorafusion.version import __version__
+
+SOURCES = "lorafusion.sources"
+"""Key of the header: JSON, one entry a LoRA with its name, sha256 and weights."""
+
+
+@dataclass(frozen=True)
+class Fused:
+    """Several LoRAs as one.
+
+    Attributes:
+        lora: of low rank throughout, scale 1, in float32.
+        kept: share of the energy (squared Frobenius norm over all modules) that it has of the exact
+            sum; 1 for an exact one.
+    """
+
+    lora: LoRA
+    kept: float
+
+    @property
+    def ranks(self) -> tuple[int, int]:
+        """The least and the greatest rank of a module."""
+        ranks = [delta.rank for delta in self.lora.deltas.values()]
+        return min(ranks), max(ranks)
+
+
+def export(
+    plan: Plan,
+    path: str | Path,
+    *,
+    format: str = "peft",  # noqa: A002  (the word callers expect)
+    rank: int | None = None,
+    energy: float | None = None,
+    prompt: str = "",
+) -> Fused:
+    """Write the plan's LoRAs, at its gates, as one file; it appears whole or not at all.
+
+    Args:
+        plan: the same in every step, with one branch.
+        path: ends in .safetensors; replaced if it exists.
+        format: a name of `FORMATS` that is written: "peft" or "kohya".
+        rank: at most so many directions a module; None for all.
+        energy: the least share of each module's energy to keep, over 0 and up to 1; None for all.
+        prompt: for the header.
+
+    Returns:
+        Fused: what was written.
+
+    Raises:
+        BadOption, NothingRelevant: as `fused`; or the format has no name for a module.
+        UnknownName: no such format.
+        NotWritable: the folder is missing or refuses the file.
+    """
+    path = Path(path)
+    made = fused(plan, rank=rank, energy=energy, name=path.stem, prompt=prompt)
+    formats.write(made.lora, path, format)
+    return made
+
+
+def fused(
+    plan: Plan,
+    *,
+    rank: int | None = None,
+    energy: float | None = None,
+    name: str = "fused",
+    prompt: str = "",
+) -> Fused:
+    """The plan's LoRAs, at its gates, as one LoRA.
+
+    Ranks are stacked, so that the sum is exact; with `rank` or `energy` each module is cut to the
+    nearest change of low rank.
+
+    Raises:
+        BadOption: a plan that varies over steps or branches, a change that no file of low rank can
+            hold, or `rank` or `energy` out of range.
+        NothingRelevant: every LoRA is closed.
+    """
+    _check_still(plan)
+    deltas: dict[str, LowRank] = {}
+    kept = whole = 0.0
+    for target, weighted in _by_target(plan).items():
+        exact = stacked([(weight, _low(target, delta)) for weight, delta in weighted])
+        cut, share = exact, 1.0
+        if rank is not None or energy is not None:
+            cut, share = truncated(exact, rank, energy)
+        size = _energy(exact)
+        whole, kept = whole + size, kept + share * size
+        deltas[target] = cut
+    if not deltas:
+        raise NothingRelevant("every LoRA of the plan is closed; there is nothing to export")
+    share = kept / whole if whole else 1.0
+    return Fused(
+        LoRA(
+            name=name,
+            deltas=deltas,
+            family=_same([lora.family for lora in plan.loras]),
+            triggers=tuple(dict.fromkeys(word for lora in plan.loras for word in lora.triggers)),
+            metadata=_header(plan, prompt, share),
+        ),
+        share,
+    )
+
+
+def _check_still(plan: Plan) -> None:
+    if plan.branches > 1:
+        raise BadOption(
+            f"plan {plan.method!r} averages {plan.branches} predictions, which no single LoRA does; "
+            "export merge, nla or fusion"
+        )
+    if not plan.constant:
+        raise BadOption(
+            f"plan {plan.method!r} changes from step to step, which no single LoRA does; "
+            "export merge, nla or fusion"
+        )
+
+
+def _by_target(plan: Plan) -> dict[str, list[tuple[float, Delta]]]:
+    """Target -> (gate, delta) of each LoRA that changes it, all of the first one's shape."""
+    found: dict[str, list[tuple[float, Delta]]] = {}
+    for index, lora in enumerate(plan.loras):
+        for target, delta in lora.deltas.items():
+            gates = plan.text_gates if target.startswith("text_encoder") else plan.gates
+            gate = float(gates[0, 0, index])
+            if gate == 0:
+                continue
+            others = found.setdefault(target, [])
+            others.append((gate, delta.fitted(others[0][1].shape) if others else delta))
+    return found
+
+
+def _low(target: str, delta: Delta) -> LowRank:
+    """The same change in low rank, exact but for rounding."""
+    if isinstance(delta, LowRank):
+        return delta
+    if isinstance(delta, DoRA):
+        raise BadOption(
+            f"{target} is a DoRA, whose change depends on the base weights, which a LoRA file does "
+            "not know; leave that LoRA out"
+        )
+    if isinstance(delta, Dense) and len(delta.shape) < 2:
+        raise BadOption(
+            f"{target} is a change of a bias or norm, which LoRA files cannot hold; "
+            "leave that LoRA out"
+        )
+    return truncated(delta)[0]
+
+
+def _energy(delta: LowRank) -> float:
+    """The squared Frobenius norm, from the small Gram matrices of the factors."""
+    up, down = delta.up.double().flatten(1), delta.down.double().flatten(1)
+    return float(((up.T @ up) * (down @ down.T)).sum()) * delta.scale**2
+
+
+def _same(families: list[str]) -> str:
+    return families[0] if len(set(families)) == 1 else "unknown"
+
+
+def _header(plan: Plan, prompt: str, kept: float) -> Mapping[str, str]:
+    sources = [
+        {
+            "name": lora.name,
+            "sha256": lora.sha256,
+            "weight": float(plan.gates[0, 0, index]),
+            "text_weight": float(plan.text_gates[0, 0, index]),
+        }
+        for index, lora in enumerate(plan.loras)
+    ]
+    return {
+        SOURCES: json.dumps(sources, ensure_ascii=False),
+        "lorafusion.method": plan.method,
+        "lorafusion.prompt": prompt,
+        "lorafusion.kept_energy": f"{kept:.6g}",
+        "lorafusion.version": __version__,
+    }

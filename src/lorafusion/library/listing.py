@@ -1,0 +1,87 @@
+"""Listing: a survey with the user's words: everything that is known of each file unread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lorafusion.library.card import Card, first
+from lorafusion.library.keytext import TextFrom
+from lorafusion.library.naming import label_of, words_of_name
+from lorafusion.library.reading import Reading
+from lorafusion.library.settings import read_settings
+from lorafusion.library.survey import Item, Survey
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One file of a folder, as the user is to see it.
+
+    Attributes:
+        name: unique in the folder.
+        path: the file.
+        stamp: changes whenever the file does.
+        card: what is known about it, the user's words first, the file's name last.
+        text_from: where the card's text is from.
+        reading: what the file and its sidecars say.
+    """
+
+    name: str
+    path: Path
+    stamp: str
+    card: Card
+    text_from: TextFrom
+    reading: Reading
+
+    @property
+    def preview(self) -> Path | None:
+        """The picture beside the file."""
+        return self.path.with_name(self.reading.preview) if self.reading.preview else None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All files of a folder.
+
+    Attributes:
+        survey: how the folder was looked at.
+        files: sorted by name, those with problems too.
+        strays: names in the settings file that no file has.
+    """
+
+    survey: Survey
+    files: tuple[Listed, ...]
+    strays: tuple[str, ...]
+
+    @property
+    def usable(self) -> tuple[Listed, ...]:
+        """The files that can be used."""
+        return tuple(file for file in self.files if not file.reading.problem)
+
+    @property
+    def skipped(self) -> tuple[Listed, ...]:
+        """The files that cannot; `reading.problem` says why."""
+        return tuple(file for file in self.files if file.reading.problem)
+
+
+def listing(seen: Survey) -> Listing:
+    """Add what the user says to a survey.
+
+    Raises:
+        InputError: the settings file cannot be read.
+    """
+    said = read_settings(seen.folder)
+    files = tuple(listed(seen, item, said.get(item.name, Card())) for item in seen.items)
+    strays = said.keys() - {item.name for item in seen.items}
+    return Listing(seen, files, tuple(sorted(strays)))
+
+
+def listed(seen: Survey, item: Item, user: Card) -> Listed:
+    """One item of a survey, with what the user says about it."""
+    reading = item.reading
+    card, origin = first((user, reading.card)), reading.text_from
+    if user.text:
+        origin = "user"
+    if not card.text:
+        card = replace(card, text=words_of_name(label_of(Path(item.found.path))))
+    return Listed(item.name, seen.path(item), item.found.stamp, card, origin, reading)
