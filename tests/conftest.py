@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +13,9 @@ import torch
 from lorafusion.lora import LoRA, LowRank
 from tests import tiny
 
+# Models of a few kilobytes lose more to handing work around than threads give back.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 logging.getLogger("transformers").setLevel(logging.ERROR)
 
 
