@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchmarks.files import write_whole
 from benchmarks.routing.make.grammar import bare, fill, pick, with_typo
 
 WORDS = Path(__file__).parents[1] / "words"
@@ -48,10 +48,7 @@ def write(name: str, split: str, cases: Iterable[Case]) -> None:
         json.dumps({"id": f"{name}-{split}-{i:03}"} | asdict(case), ensure_ascii=False)
         for i, case in enumerate(unique.values())
     )
-    target = DATA / f"{name}.{split}.jsonl"
-    beside = target.with_suffix(".part")
-    beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(beside, target)
+    write_whole(DATA / f"{name}.{split}.jsonl", "\n".join(lines) + "\n")
 
 
 def words_for(

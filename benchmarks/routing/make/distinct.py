@@ -6,13 +6,16 @@ Writes data/thousand-distinctness.json and fails where two LoRAs could not be to
 from __future__ import annotations
 
 import json
-import os
 import sys
+from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from benchmarks.files import write_whole
 from benchmarks.routing.make.case import DATA
-from benchmarks.routing.make.thousand import library
+from benchmarks.routing.make.thousand import Thing, library
 from lorafusion.routing import encoder_of
 
 MOST_ALIKE = 0.95
@@ -27,16 +30,13 @@ def main() -> int:
     keys = encoder_of("minilm").encode([thing.text for thing in things])
     cosines = (keys @ keys.T).fill_diagonal_(-1)
     same = torch.tensor([[a.head == b.head for b in things] for a in things])
-    found = {
+    found: dict[str, Any] = {
         "texts": len({thing.text for thing in things}),
         "names": len({thing.name for thing in things}),
         "of one head": _nearest(cosines.masked_fill(~same, -1), things),
         "of different heads": _nearest(cosines.masked_fill(same, -1), things),
     }
-    target = DATA / "thousand-distinctness.json"
-    beside = target.with_suffix(".part")
-    beside.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    os.replace(beside, target)
+    write_whole(DATA / "thousand-distinctness.json", json.dumps(found, indent=2) + "\n")
     distinct = (
         found["texts"] == found["names"] == len(things)
         and found["of one head"]["most"] <= MOST_ALIKE
@@ -45,7 +45,7 @@ def main() -> int:
     return 0 if distinct else 1
 
 
-def _nearest(cosines: torch.Tensor, things: list) -> dict:
+def _nearest(cosines: Float[Tensor, "n n"], things: list[Thing]) -> dict[str, Any]:
     best, at = cosines.max(1)
     i = int(best.argmax())
     return {

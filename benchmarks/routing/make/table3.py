@@ -98,7 +98,9 @@ def _choose(size: int, roles: dict[str, str], random: Random) -> list[str]:
 def _nothing(scenes: Any, random: Random) -> list[Case]:
     cases: dict[str, Case] = {}
     while len(cases) < NOTHING:
-        words = {name: random.choice(scenes[name]) for name in ("subject", "act", "where", "manner")}
+        words = {
+            name: random.choice(scenes[name]) for name in ("subject", "act", "where", "manner")
+        }
         text = fill(random.choice(scenes["frames"]), words, random)
         cases[text] = Case(text, (), "nothing")
     return list(cases.values())

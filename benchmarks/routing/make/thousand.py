@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from benchmarks.files import write_whole
 from benchmarks.routing.make.case import (
     DATA,
     ROLES,
@@ -61,7 +61,9 @@ class Thing:
     def text(self) -> str:
         """The description, from which the key is made."""
         title = f"{self.kind[0]} {self.head}"
-        return f"{title[0].upper()}{title[1:]}: {with_article(self.head, self.head)}, {self.kind[1]}"
+        return (
+            f"{title[0].upper()}{title[1:]}: {with_article(self.head, self.head)}, {self.kind[1]}"
+        )
 
     def said(self, split: str, random: Random) -> str:
         """A noun phrase for it as an author says it: the plain name, or the author's words."""
@@ -76,11 +78,10 @@ def make() -> None:
     things = library()
     _write_catalogue(things)
     frames = tomllib.loads((WORDS / "frames.toml").read_text(encoding="utf-8"))
-    filler = tomllib.loads((WORDS / "table3.toml").read_text(encoding="utf-8"))
     for split in SPLITS:
         random = Random(f"{SEED} {split}")
         sizes = spread(SIZES, random)
-        write("thousand", split, [_case(n, things, frames, filler, split, random) for n in sizes])
+        write("thousand", split, [_case(n, things, frames, split, random) for n in sizes])
 
 
 def library() -> list[Thing]:
@@ -96,9 +97,7 @@ def library() -> list[Thing]:
     return sorted(things, key=lambda thing: (thing.category, thing.name))
 
 
-def _case(
-    size: int, things: list[Thing], frames: Any, filler: Any, split: str, random: Random
-) -> Case:
+def _case(size: int, things: list[Thing], frames: Any, split: str, random: Random) -> Case:
     categories = random.sample(list(ROLES), size)
     chosen = [random.choice([t for t in things if t.category == c]) for c in categories]
     given: dict[str, str] = {}
@@ -126,7 +125,9 @@ def _slots(thing: Thing, split: str, random: Random) -> dict[str, str]:
 
 
 def _write_catalogue(things: list[Thing]) -> None:
-    lines = ["# Written by benchmarks.routing.make; 1,000 LoRAs that are described and do not exist."]
+    lines = [
+        "# Written by benchmarks.routing.make; 1,000 LoRAs that are described and do not exist."
+    ]
     for thing in things:
         trigger = f"{thing.kind[0]} {thing.head}".lower()
         lines += [
@@ -137,6 +138,4 @@ def _write_catalogue(things: list[Thing]) -> None:
             f"text = {json.dumps(thing.text)}",
             f"triggers = [{json.dumps(trigger)}]",
         ]
-    beside = DATA / "thousand.part"
-    beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(beside, DATA / "thousand.toml")
+    write_whole(DATA / "thousand.toml", "\n".join(lines) + "\n")
