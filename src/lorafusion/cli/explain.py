@@ -12,8 +12,9 @@ from lorafusion.cli import options, show
 def explain(
     prompt: Annotated[str, typer.Argument(help="What the picture should show, in words.")],
     library: options.Library = None,
-    router: options.Router = "cosine",
+    router: options.Router = "phrases",
     encoder: options.Encoder = "minilm",
+    budget: options.Budget = None,
     temperature: options.Temperature = None,
     top_k: options.TopK = None,
     threshold: options.Threshold = None,
@@ -34,7 +35,7 @@ def explain(
             opened,
             router=router,
             encoder=setup.open_encoder(encoder, pipe),
-            **setup.given(temperature=temperature, top_k=top_k, threshold=threshold),
+            **setup.given(budget=budget, temperature=temperature, top_k=top_k, threshold=threshold),
         )
     if json:
         show.document(show.route_document(route))

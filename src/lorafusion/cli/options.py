@@ -35,7 +35,14 @@ Library = Annotated[
         value="FOLDER",
     ),
 ]
-Router = Annotated[str, _option(ROUTING, "How scores become weights.")]
+Router = Annotated[
+    str,
+    _option(
+        ROUTING,
+        "How LoRAs are chosen: phrases reads the prompt phrase by phrase; cosine compares it as a "
+        "whole, as the paper does.",
+    ),
+]
 Encoder = Annotated[
     str,
     _option(
@@ -44,11 +51,20 @@ Encoder = Annotated[
         "or a sentence-transformers model by name or folder.",
     ),
 ]
+Budget = Annotated[
+    str | None,
+    _optional(
+        ROUTING,
+        "Strength of several LoRAs together, with --router phrases: full, each acts fully; "
+        "balanced; paper, they share the strength of one. full when left out.",
+    ),
+]
 Temperature = Annotated[
     float | None,
     _optional(
         ROUTING,
-        "Of the softmax over scores; below 1 the best LoRAs stand out more; 1 when left out.",
+        "With --router cosine, of the softmax over scores; below 1 the best LoRAs stand out more; "
+        "1 when left out.",
     ),
 ]
 TopK = Annotated[
@@ -58,7 +74,9 @@ TopK = Annotated[
 Threshold = Annotated[
     float | None,
     _optional(
-        ROUTING, "Leave out LoRAs with a lower score than this, from -1 to 1; none when left out."
+        ROUTING,
+        "Leave out LoRAs with a lower score than this; the router's own when left out. For cosine "
+        "from -1 to 1, for phrases in deviations from ordinary text.",
     ),
 ]
 RequireLora = Annotated[

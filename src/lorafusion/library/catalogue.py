@@ -45,6 +45,7 @@ class Library:
         user = _user_cards(self.folder, names, texts or {})
         found = sorted(zip(names, files, strict=True))
         self._entries = {name: self._entry(name, file, user) for name, file in found}
+        self._keys: dict[str, Float[Tensor, "n d"]] = {}
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -81,7 +82,13 @@ class Library:
         Raises:
             RunError: the encoder answered with something else than one finite vector a text.
         """
-        return key_vectors([entry.text for entry in self], encoder, KeyStore())
+        ident = encoder.id
+        if ident in self._keys:
+            return self._keys[ident]
+        keys = key_vectors([entry.text for entry in self], encoder, KeyStore())
+        if ident:  # an encoder without a name may be another one next time
+            self._keys = {ident: keys}
+        return keys
 
     def _entry(self, name: str, file: Path, user: Mapping[str, Card]) -> Entry:
         path = self.folder / file

@@ -20,8 +20,20 @@ Router = Callable[..., Route]
 """``router(prompt, entries, keys, encoder, **options) -> Route``; a row of keys for each entry."""
 
 ROUTERS: Registry[Router] = Registry(
-    "router", "lorafusion.routers", {"cosine": "lorafusion.routing.cosine:cosine"}
+    "router",
+    "lorafusion.routers",
+    {
+        "phrases": "lorafusion.routing.phrasewise:phrases",
+        "cosine": "lorafusion.routing.cosine:cosine",
+        "paw": "lorafusion.routing.paw:paw",
+        "ptw": "lorafusion.routing.ptw:ptw",
+        "stylus": "lorafusion.routing.stylus:stylus",
+        "triggers": "lorafusion.routing.triggers:triggers",
+    },
 )
+
+DEFAULT = "phrases"
+"""The router that is asked when none is named."""
 
 ENCODERS: Registry[Callable[[], Encoder]] = Registry(
     "encoder", "lorafusion.encoders", {"minilm": "lorafusion.routing.sentence:minilm"}
@@ -32,7 +44,7 @@ def route(
     prompt: str,
     library: Library,
     *,
-    router: str = "cosine",
+    router: str = DEFAULT,
     encoder: str | Path | Encoder = "minilm",
     phrases: bool = True,
     **options: object,
