@@ -18,6 +18,7 @@ WHAT = {
     "composlora-triggers": "ComposLoRA: base prompt and trigger words",
     "thousand": "A library of 1,000 LoRAs: sentences that want 1 to 5 of them",
 }
+CALIBRATED = (POOL, "composlora-sentences", "thousand")
 COLUMNS = (
     "f1",
     "precision",
@@ -43,16 +44,21 @@ chosen. How the sets were made and what counts as wanted: [benchmarks/routing](.
 - **calibration error**: how far a weight is from the share of right choices at that weight. Only a router whose weight
   means how sure it is can be good at this; shares that sum to 1, as in Eq. 1, cannot.
 
-"Without ..." is our router with one of its parts switched off. Rows "as published" choose every LoRA, since their
-papers start from LoRAs that were chosen by hand; thresholds and k are those with the best F1 on the tune half of the
-same catalogue, which is the best case for them.
+"Without ..." is our router `phrases` with one of its parts taken out (`benchmarks/routing/parts.py`). Rows "as
+published" choose every LoRA, since their papers start from LoRAs that were chosen by hand; thresholds and k are those
+with the best F1 on the tune half of the same catalogue, which is the best case for them.
 
 ![F1 and exact sets by router; right choices by weight](../benchmarks/results/routing.svg)
 """
 
 
-def page(results: dict[str, Any]) -> str:
-    """The page as it should lie in ``docs/``."""
+def page(results: dict[str, Any], scale: dict[str, Any]) -> str:
+    """The page as it should lie in ``docs/``.
+
+    Args:
+        results: of ``python -m benchmarks.routing``.
+        scale: of ``python -m benchmarks.routing.scale``.
+    """
     rows = results["rows"]
     parts = [INTRO.format(note=NOTE)]
     for encoder in dict.fromkeys(row["encoder"] for row in rows):
@@ -68,6 +74,7 @@ def page(results: dict[str, Any]) -> str:
         parts.append(f"Encoder {encoder} was not measured: {why}.\n")
     parts.append(_options(rows))
     parts.append(_reliability(rows))
+    parts.append(_scale(scale))
     parts.append(_made(results["provenance"]))
     return "\n".join(parts)
 
@@ -130,7 +137,9 @@ def _options(rows: Sequence[dict[str, Any]]) -> str:
         key = (row["encoder"], row["catalogue"], row["router"])
         if row["chosen on tune"] and key not in seen:
             seen.add(key)
-            option = f"{row['chosen on tune']} = {row['options'][row['chosen on tune']]:.6g}"
+            option = ", ".join(
+                f"{each} = {row['options'][each]:.6g}" for each in row["chosen on tune"]
+            )
             lines.append(f"| {' | '.join(key)} | {option} | {_cell(row['tune f1'])} |")
     return "\n".join(lines) + "\n"
 
@@ -154,6 +163,23 @@ def _reliability(rows: Sequence[dict[str, Any]]) -> str:
                 "",
             ]
     return "\n".join(lines) if len(lines) > 1 else ""
+
+
+def _scale(scale: dict[str, Any]) -> str:
+    lines = [
+        "## Exact search among many keys\n",
+        "One query against all keys of a memory-mapped file, 384 dimensions, the ten best, on one core; beside it, one "
+        "pass that\nsums up the same bytes. Medians of "
+        f"{scale['provenance']['settings']['times']} runs; every answer was checked against a full sort in float64.\n",
+        "| keys | search, ms | one pass, ms | ratio |",
+        "|---|---|---|---|",
+    ]
+    for row in scale["rows"]:
+        search, once = row["search seconds"]["median"] * 1e3, row["pass seconds"]["median"] * 1e3
+        lines.append(
+            f"| {row['keys']:,} | {search:.2f} | {once:.2f} | {row['ratio of medians']:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _made(made: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from benchmarks.routing.measure import POOL
+from benchmarks.routing.runs import OURS
 
 SETS = {POOL: "twelve LoRAs", "composlora-sentences": "ComposLoRA", "thousand": "1,000 LoRAs"}
 COLOURS = {"f1": "#2a6f97", "exact": "#a9d6e5"}
@@ -27,7 +28,7 @@ def picture(results: dict[str, Any]) -> str:
             _panel(left, title, routers, {r["router"]: r for r in rows if r["set"] == name})
         )
     left = LABEL + len(SETS) * (WIDE + GAP) + 40
-    ours = [row for row in rows if row["ours"] and not row["ablation"] and row["set"] in SETS]
+    ours = [r for r in rows if r["name"] == OURS and not r["part"] and r["set"] in SETS]
     parts.append(_reliability(left, ours))
     height = max(height, TOP + SIDE + 60)
     width = left + SIDE + 30

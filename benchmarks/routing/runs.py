@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from benchmarks.routing.metrics import Answer
-from lorafusion.routing import ROUTERS, options_of
+from benchmarks.routing.parts import PARTS
 
 OURS = "phrases"
 """The router that its ablations belong to."""
@@ -26,17 +26,14 @@ class Run:
         router: a name of `ROUTERS`.
         options: given to it.
         fitted: the option that is chosen on the tune split, if any.
+        part: the part of ours that is taken out, if any.
     """
 
     label: str
     router: str
     options: dict[str, Any] = field(default_factory=dict)
     fitted: Literal["threshold", "top_k"] | None = None
-
-    @property
-    def ablation(self) -> bool:
-        """Whether this is a part of ours alone."""
-        return self.router == OURS and bool(self.options)
+    part: str | None = None
 
 
 PEERS = (
@@ -54,15 +51,12 @@ PEERS = (
 
 
 def runs() -> list[Run]:
-    """Ours with each of its parts switched off, when it is registered, and all peers."""
+    """Ours, ours without each of its parts, and all peers."""
     return [*_ours(), *PEERS]
 
 
 def _ours() -> list[Run]:
-    if OURS not in ROUTERS:
-        return []
-    parts = [name for name, default in options_of(OURS).items() if default is True]
-    return [Run(OURS, OURS), *(Run(f"{OURS} without {n}", OURS, {n: False}) for n in parts)]
+    return [Run(OURS, OURS), *(Run(f"without {part}", OURS, part=part) for part in PARTS)]
 
 
 def fit(run: Run, tune: Sequence[Answer]) -> Run:
@@ -81,7 +75,7 @@ def _by_threshold(tune: Sequence[Answer]) -> dict[float, float]:
     """Threshold -> F1, for each score of a wanted LoRA: the best threshold is one of them."""
     everyone = sorted(score for one in tune for score in one.scores.values())
     wanted = sorted(one.scores[name] for one in tune for name in one.wants)
-    found = {}
+    found: dict[float, float] = {}
     for place, score in enumerate(wanted):
         hits, chosen = len(wanted) - place, len(everyone) - bisect_left(everyone, score)
         found.setdefault(score, 2 * hits / (chosen + len(wanted)))

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -57,9 +58,9 @@ def measure(size: int, path: Path) -> dict[str, Any]:
     read_all(mapped)
     index.search(queries[-1:], K)
     searches, passes = [], []
-    for query in queries[:TIMES]:
-        searches.append(seconds(lambda query=query: index.search(query[None], K)))
-        passes.append(seconds(lambda: read_all(mapped)))
+    for query in queries[:TIMES].split(1):
+        searches.append(seconds(partial(index.search, query, K)))
+        passes.append(seconds(partial(read_all, mapped)))
     row = {
         "keys": size,
         "bytes": mapped.nbytes,

@@ -10,8 +10,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.routing.catalogue import Case, Described
+from benchmarks.routing.catalogue import Case
 from benchmarks.routing.runs import Run
+from lorafusion.plan import Source
 from lorafusion.routing import ROUTERS, Encoder
 
 WARM = 5
@@ -22,7 +23,7 @@ TIMED = 25
 
 def microseconds(
     run: Run,
-    entries: tuple[Described, ...],
+    entries: tuple[Source, ...],
     keys: Float[Tensor, "n d"],
     encoder: Encoder,
     cases: Sequence[Case],
