@@ -32,9 +32,7 @@ HELP = "from lorafusion.cli import main; assert main({words}) == 0; print()"
 )
 def test_nothing_heavy_is_imported(action: str) -> None:
     script = SCRIPT.format(action=action, heavy=HEAVY)
-    ran = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines()[-1] == "[]"
 
 

@@ -35,6 +35,23 @@ Library = Annotated[
         value="FOLDER",
     ),
 ]
+Catalogue = Annotated[
+    Path | None,
+    _optional(
+        ROUTING,
+        "TOML file of [[lora]] tables with name, category, text and triggers, instead of a folder: "
+        "routes against descriptions alone.",
+        value="FILE.toml",
+    ),
+]
+Prompts = Annotated[
+    Path | None,
+    _optional(
+        ROUTING,
+        "Text file with one prompt a line; with --json, one JSON object a line is printed.",
+        value="FILE",
+    ),
+]
 Router = Annotated[
     str,
     _option(
@@ -171,6 +188,14 @@ Again = Annotated[
         OUTPUT,
         "Make this picture again from the record inside it; no prompt is needed.",
         value="FILE.png",
+    ),
+]
+Html = Annotated[
+    Path | None,
+    _optional(
+        OUTPUT,
+        "Also write a small page with the phrases of the prompt marked, replaced if it is there.",
+        value="FILE.html",
     ),
 ]
 Json = Annotated[

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lorafusion.library.catalogue import Library
+from lorafusion.library.described import Catalogue
 from lorafusion.library.entry import Entry
 from lorafusion.library.keys import Encoder
 
-__all__ = ["Encoder", "Entry", "Library"]
+__all__ = ["Catalogue", "Encoder", "Entry", "Library"]

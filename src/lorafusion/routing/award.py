@@ -66,12 +66,12 @@ def award(
     """
     by_name = {rival.name: rival for rival in rivals}
     ranked = {rival.name: _ranked(rival, calibration.threshold) for rival in rivals}
-    waiting = [(-r.cosines[ranked[r.name][0]], r.name, 0) for r in rivals if ranked[r.name]]
+    waiting = [(*_order(r, ranked[r.name][0]), r.name, 0) for r in rivals if ranked[r.name]]
     heapq.heapify(waiting)
     won: dict[str, int] = {}
     lost: dict[str, Verdict] = {}
     while waiting:
-        _, name, turn = heapq.heappop(waiting)
+        *_, name, turn = heapq.heappop(waiting)
         rival, places = by_name[name], ranked[name]
         blocker = _blocker(rival, places[turn], spans, [(by_name[k], v) for k, v in won.items()])
         if blocker is None:
@@ -81,14 +81,19 @@ def award(
         behind = min(fit - blocker.fits[places[turn]], 0.0)
         lost.setdefault(name, Verdict(places[turn], fit, blocker.name, behind, 0.0))
         if turn + 1 < len(places):
-            heapq.heappush(waiting, (-rival.cosines[places[turn + 1]], name, turn + 1))
+            heapq.heappush(waiting, (*_order(rival, places[turn + 1]), name, turn + 1))
     open_ = [rival for rival in rivals if rival.name not in won]
     return lost | {k: _verdict(by_name[k], place, open_, calibration) for k, place in won.items()}
 
 
 def _ranked(rival: Rival, threshold: float) -> list[int]:
     good = [i for i, fit in enumerate(rival.fits) if fit >= threshold]
-    return sorted(good, key=lambda i: (-rival.cosines[i], i))
+    return sorted(good, key=lambda i: (_order(rival, i), i))
+
+
+def _order(rival: Rival, place: int) -> tuple[float, float]:
+    """The best fit first; of two that are named word for word, the one of the rarer words."""
+    return -rival.cosines[place], -rival.fits[place]
 
 
 def _blocker(

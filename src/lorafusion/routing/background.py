@@ -12,7 +12,6 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import resources
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 

@@ -14,7 +14,7 @@ from lorafusion.plan import Candidate, Source
 from lorafusion.routing.award import Rival, Verdict, award
 from lorafusion.routing.calibration import Calibration
 from lorafusion.routing.keyring import Keyring
-from lorafusion.routing.reading import Span, read
+from lorafusion.routing.reading import Span, phrases_of, read
 from lorafusion.routing.words import WORD
 
 THINGS = frozenset({"character", "clothing", "object", "background"})
@@ -22,8 +22,6 @@ THINGS = frozenset({"character", "clothing", "object", "background"})
 elephant" asks for no Asian. A style may well stand before another word."""
 CONTEXT = 2 / 3
 """Weight of the whole phrase in the score of words before its last one, for things."""
-CLEAR = 5.0
-"""Slopes above the threshold at which there is no doubt."""
 DIGITS = 4
 """Decimals of scores; what an encoder answers differs in the last bits with its batch."""
 
@@ -37,6 +35,7 @@ class Hearing:
         entries: the n LoRAs, in the order of the keyring.
         ring: their keys.
         level: from which score on a LoRA is asked for.
+        clear: score of a LoRA that is named word for word, at least.
     """
 
     def __init__(
@@ -46,6 +45,7 @@ class Hearing:
         entries: Sequence[Source],
         ring: Keyring,
         level: Calibration,
+        clear: float,
     ) -> None:
         self._entries, self._level = entries, level
         self._categories = [entry.category.casefold() for entry in entries]
@@ -53,12 +53,12 @@ class Hearing:
         whole = [_whole(prompt)] if ring.named(prompt) else []
         self.spans = [span for span in spans if not span.denied] + whole
         self.refused = [span for span in spans if span.denied and span.head]
-        self.unwanted = _phrases(read(negative))
+        self.unwanted = [replace(span, denied=False) for span in phrases_of(negative)]
         every = [*self.spans, *self.refused, *self.unwanted]
         texts = [ring.spelling.corrected(span.text) for span in every]
         fits, cosines = ring.scores(texts)
         self._fits, self._cosines = (self._in_context(every, each) for each in (fits, cosines))
-        self._believe_names(every, [ring.named(text) for text in texts])
+        self._believe_names(every, [ring.named(text) for text in texts], clear)
         if whole and (asked := ring.named(prompt)):
             row = len(self.spans) - 1
             self._fits[row, asked] = self._fits.max() + 1
@@ -113,7 +113,7 @@ class Hearing:
         score = score if math.isfinite(score) else 0.0
         level = self._level.threshold
         if verdict is None:
-            reason = denial or f"no phrase asks for it: its best is {score:.1f}, below {level:.1f}"
+            reason = denial or f"no phrase asks for it, {score:.1f} < {level:.1f}"
             return Candidate(entry, score, 0.0, left_out=reason, margin=min(score - level, 0.0))
         span = self.spans[verdict.span]
         if verdict.lost_to:
@@ -136,9 +136,8 @@ class Hearing:
             kept[rows, columns] = torch.minimum(values[rows, columns], mixed)
         return (kept * 10**DIGITS).round() / 10**DIGITS
 
-    def _believe_names(self, spans: list[Span], named: list[list[int]]) -> None:
+    def _believe_names(self, spans: list[Span], named: list[list[int]], clear: float) -> None:
         """A LoRA that is named word for word is asked for, whatever the encoder makes of it."""
-        clear = self._level.threshold + CLEAR * self._level.slope
         for row, (span, loras) in enumerate(zip(spans, named, strict=True)):
             sure = [i for i in loras if span.head or self._categories[i] not in THINGS]
             self._fits[row, sure] = self._fits[row, sure].clamp_min(clear)
@@ -146,12 +145,13 @@ class Hearing:
 
 
 def _phrases(spans: list[Span]) -> list[Span]:
-    """The longest span of each phrase."""
+    """The longest of the spans of each phrase."""
     longest: dict[int, Span] = {}
     for span in spans:
-        if span.chunk >= 0 and len(span.words) > len(longest.get(span.chunk, _NOTHING).words):
+        old = longest.get(span.chunk)
+        if span.chunk >= 0 and (old is None or len(span.words) > len(old.words)):
             longest[span.chunk] = span
-    return [replace(span, denied=False) if span.denied else span for span in longest.values()]
+    return list(longest.values())
 
 
 def _whole(prompt: str) -> Span:
@@ -165,6 +165,3 @@ def _best(values: Float[Tensor, "s n"]) -> Float[Tensor, " n"]:
     if len(values):
         return values.max(0).values
     return values.new_full((values.shape[1],), -torch.inf)
-
-
-_NOTHING = Span("", 0, 0, (), 0, False)

@@ -24,6 +24,8 @@ from lorafusion.routing.hearing import Hearing
 from lorafusion.routing.keyring import keyring
 
 BUDGETS = ("full", "balanced", "paper")
+CLEAR = 5.0
+"""Slopes above the threshold at which there is no doubt."""
 
 
 def phrases(
@@ -62,10 +64,11 @@ def phrases(
     if not entries:
         return Route(prompt, ())
     level = calibration_of(encoder)
+    clear = level.threshold + CLEAR * level.slope
     if threshold is not None:
         level = replace(level, threshold=threshold)
     ring = keyring(tuple(entries), encoder)
-    found = Hearing(prompt, negative or "", entries, ring, level).candidates()
+    found = Hearing(prompt, negative or "", entries, ring, level, clear).candidates()
     found.sort(key=_place)
     return _budgeted(Route(prompt, tuple(_narrowed(found, top_k))), budget)
 

@@ -75,7 +75,7 @@ def read(prompt: str) -> list[Span]:
 
     Phrases are runs of words between punctuation, line ends, prepositions, conjunctions and
     frequent verbs; "the crown of a tree" is one phrase. Words that mean nothing by themselves begin
-    and end no span.
+    and end no span. What is said twice is one span.
     """
     stresses = _stresses(prompt)
     found: list[Span] = []
@@ -95,8 +95,21 @@ def read(prompt: str) -> list[Span]:
             found += _spans(chunk, count, stress, is_denied)
             before = [] if is_denied else chunk
             count += 1
-    found.sort(key=lambda span: (len(span.words) > 1 and not span.head, span.start))
-    return found[:MOST]
+    once: dict[tuple[str, bool, bool, float], Span] = {}
+    for span in found:
+        once.setdefault((span.text.casefold(), span.head, span.denied, span.stress), span)
+    order = sorted(once.values(), key=lambda s: (not s.head, len(s.words) > 1, s.start))
+    return order[:MOST]
+
+
+def phrases_of(prompt: str) -> list[Span]:
+    """The phrases alone, each whole, in the order of the prompt."""
+    longest: dict[int, Span] = {}
+    for span in read(prompt):
+        old = longest.get(span.chunk)
+        if span.chunk >= 0 and (old is None or len(span.words) > len(old.words)):
+            longest[span.chunk] = span
+    return sorted(longest.values(), key=lambda span: span.start)
 
 
 def _joined(prompt: str, first: list[_Word], second: list[_Word], count: int) -> Iterator[Span]:

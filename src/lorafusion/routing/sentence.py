@@ -46,7 +46,7 @@ class SentenceEncoder:
 
 def whole_words(tokenizer: Any) -> frozenset[str]:
     """The words that a tokenizer knows as one piece, in lower case; none where it cannot say."""
-    pieces = getattr(tokenizer, "get_vocab", dict)()
+    pieces: dict[str, int] = getattr(tokenizer, "get_vocab", dict)()
     marks = ("</w>", "\u2581", "\u0120")  # the end or the beginning of a word
     marked = [piece for piece in pieces if piece.startswith(marks) or piece.endswith(marks)]
     plain = marked or [piece for piece in pieces if not piece.startswith("##")]
