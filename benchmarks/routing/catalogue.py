@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lorafusion.lora import LoRA
+from lorafusion.library import Catalogue
+from lorafusion.library.described import Described
 
 DATA = Path(__file__).parent / "data"
 SETS = {
@@ -23,24 +23,6 @@ SETS = {
 
 
 @dataclass(frozen=True)
-class Described:
-    """A LoRA of which only the description exists; a `Source` that cannot be loaded."""
-
-    name: str
-    category: str
-    text: str
-    triggers: tuple[str, ...]
-
-    def load(self) -> LoRA:
-        """There is nothing to load.
-
-        Raises:
-            NotImplementedError: always; routing reads no LoRA.
-        """
-        raise NotImplementedError(f"{self.name} is a description, not a LoRA")
-
-
-@dataclass(frozen=True)
 class Case:
     """A prompt and the names that it wants."""
 
@@ -49,13 +31,8 @@ class Case:
 
 
 def catalogue(name: str) -> tuple[Described, ...]:
-    """The LoRAs of ``data/<name>.toml``, sorted by name."""
-    tables = tomllib.loads((DATA / f"{name}.toml").read_text(encoding="utf-8"))["lora"]
-    found = [
-        Described(table["name"], table["category"], table["text"], tuple(table["triggers"]))
-        for table in tables
-    ]
-    return tuple(sorted(found, key=lambda entry: entry.name))
+    """The LoRAs of ``data/<name>.toml``, sorted by name; new objects every time."""
+    return tuple(Catalogue(DATA / f"{name}.toml"))
 
 
 def cases(name: str, split: str) -> tuple[Case, ...]:

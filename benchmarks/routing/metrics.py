@@ -47,8 +47,8 @@ def measure(answers: Sequence[Answer]) -> dict[str, Any]:
     bins = reliability(answers)
     return {
         "prompts": len(answers),
-        "f1": _digits(f1(answers)),
-        "precision": _share(_hits(answers), sum(len(one.chosen) for one in answers)),
+        "f1": _digits(f1(answers)) if asked else None,
+        "precision": _share(_hits(answers), len(asked) and sum(len(one.chosen) for one in answers)),
         "recall": _share(_hits(answers), sum(len(one.wants) for one in answers)),
         "exact": _mean([one.chosen == one.wants for one in answers]),
         "false picks": _mean([bool(one.chosen) for one in idle]),

@@ -19,6 +19,7 @@ from lorafusion.plan import Source
 from lorafusion.routing import hearing, keyring
 from lorafusion.routing.award import Rival, Verdict
 from lorafusion.routing.calibration import Calibration
+from lorafusion.routing.hearing import Hearing
 from lorafusion.routing.keyring import Keyring
 from lorafusion.routing.reading import Span, read
 from lorafusion.routing.spelling import Spelling
@@ -76,6 +77,11 @@ def as_written(self: Spelling, text: str) -> str:  # noqa: ARG001
     return text
 
 
+def each_alone(self: Hearing, values: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:  # noqa: ARG001
+    """A word of a phrase counts by itself."""
+    return (values * 10**hearing.DIGITS).round() / 10**hearing.DIGITS
+
+
 def no_names(self: Keyring, text: str) -> list[int]:  # noqa: ARG001
     """No LoRA is known by its name."""
     return []
@@ -87,7 +93,7 @@ PARTS: Mapping[str, tuple[Change, ...]] = {
     "the scale of ordinary text": ((keyring, "symmetric", plain_cosines),),
     "several keys: the text alone": ((keyring, "key_texts", text_alone),),
     "names word for word": ((Keyring, "named", no_names),),
-    "the last word of a phrase": ((hearing, "CONTEXT", 0.0),),
+    "the phrase around a word": ((Hearing, "_in_context", each_alone),),
     "denial": ((hearing, "read", nothing_denied),),
     "spelling": ((Spelling, "corrected", as_written),),
 }

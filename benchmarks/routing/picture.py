@@ -11,6 +11,7 @@ from benchmarks.routing.runs import OURS
 
 SETS = {POOL: "twelve LoRAs", "composlora-sentences": "ComposLoRA", "thousand": "1,000 LoRAs"}
 COLOURS = {"f1": "#2a6f97", "exact": "#a9d6e5"}
+CURVES = ("#2a6f97", "#e07a5f", "#81b29a")
 INK, PALE = "#222", "#ddd"
 ROW, LABEL, WIDE, GAP, TOP = 26, 210, 190, 30, 64
 SIDE = 240
@@ -80,32 +81,8 @@ def _panel(left: int, title: str, routers: Sequence[str], rows: dict[str, dict[s
 
 
 def _reliability(left: int, rows: Sequence[dict[str, Any]]) -> str:
-    parts = [
-        _text(left, TOP - 6, "Right choices by weight"),
-        f'<rect x="{left}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="none" stroke="{PALE}"/>',
-        f'<line x1="{left}" y1="{TOP + SIDE}" x2="{left + SIDE}" y2="{TOP}" stroke="{PALE}" stroke-dasharray="4"/>',
-        _text(left + SIDE / 2, TOP + SIDE + 34, "weight", anchor="middle"),
-    ]
-    for tenth in range(0, 11, 5):
-        parts.append(
-            _text(
-                left + SIDE * tenth / 10,
-                TOP + SIDE + 16,
-                f"{tenth / 10:.1f}",
-                anchor="middle",
-                size=10,
-            )
-        )
-        parts.append(
-            _text(
-                left - 4,
-                TOP + SIDE - SIDE * tenth / 10 + 4,
-                f"{tenth / 10:.1f}",
-                anchor="end",
-                size=10,
-            )
-        )
-    for row, colour in zip(rows, ("#2a6f97", "#e07a5f", "#81b29a"), strict=False):
+    parts = [_axes(left)]
+    for place, (row, colour) in enumerate(zip(rows, CURVES, strict=False)):
         dots = [
             (left + SIDE * each["mean weight"], TOP + SIDE * (1 - each["right"]), each["count"])
             for each in row["reliability"]
@@ -113,13 +90,28 @@ def _reliability(left: int, rows: Sequence[dict[str, Any]]) -> str:
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in dots)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}"/>')
         for x, y, count in dots:
-            parts.append(
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{2 + min(count, 400) ** 0.5 / 4:.1f}" fill="{colour}"/>'
-            )
-        y = TOP + 16 + 14 * rows.index(row)
-        parts.append(
-            f'<text x="{left + 8}" y="{y}" fill="{colour}" font-size="10">{escape(SETS[row["set"]])}</text>'
-        )
+            size = 2 + min(count, 400) ** 0.5 / 4
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size:.1f}" fill="{colour}"/>')
+        y = TOP + 16 + 14 * place
+        parts.append(f'<circle cx="{left + 10}" cy="{y - 4}" r="4" fill="{colour}"/>')
+        parts.append(_text(left + 18, y, SETS[row["set"]], size=10))
+    return "\n".join(parts)
+
+
+def _axes(left: int) -> str:
+    bottom = TOP + SIDE
+    box = f'x="{left}" y="{TOP}" width="{SIDE}" height="{SIDE}"'
+    ends = f'x1="{left}" y1="{bottom}" x2="{left + SIDE}" y2="{TOP}"'
+    parts = [
+        _text(left, TOP - 6, "Right choices by weight"),
+        f'<rect {box} fill="none" stroke="{PALE}"/>',
+        f'<line {ends} stroke="{PALE}" stroke-dasharray="4"/>',
+        _text(left + SIDE / 2, bottom + 34, "weight", anchor="middle"),
+    ]
+    for tenth in range(0, 11, 5):
+        at, words = SIDE * tenth / 10, f"{tenth / 10:.1f}"
+        parts.append(_text(left + at, bottom + 16, words, anchor="middle", size=10))
+        parts.append(_text(left - 4, bottom - at + 4, words, anchor="end", size=10))
     return "\n".join(parts)
 
 

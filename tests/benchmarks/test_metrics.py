@@ -38,6 +38,8 @@ def test_nothing_to_measure_is_not_a_number() -> None:
     row = measure([found("", {}, a=0.1)])
     assert (row["f1"], row["separable"], row["calibration error"]) == (None, None, None)
     assert (row["false picks"], row["exact"]) == (0.0, 1.0)
+    wrong = measure([found("", {"a": 1.0}, a=0.1)])
+    assert (wrong["f1"], wrong["precision"], wrong["false picks"]) == (None, None, 1.0)
     assert measure([found("a", {}, a=0.1)])["false picks"] is None
 
 
