@@ -15,7 +15,7 @@ help:            ## list the commands
 
 demo: install    ## make an image from the bundled model and its LoRAs
 	@mkdir -p $(OUT)
-	$(BIN)/lorafusion generate "$(PROMPT)" --top-k 4 --method merge --seed 7 --out $(OUT)/robot.png
+	$(BIN)/lorafusion generate "$(PROMPT)" --method merge --seed 7 --out $(OUT)/robot.png
 
 test: lint pytest ## every check: lint, types, layers, tests
 

@@ -18,7 +18,7 @@ from tests.cli.conftest import NAMES, PROMPT, Ran, World
 def test_explain_shows_weights_phrases_and_reasons(lf: Callable[..., Ran], world: World) -> None:
     ran = lf("explain", PROMPT, *world.library, "--router", "cosine", "--top-k", "2")
     assert (ran.code, ran.err) == (0, "")
-    by_name = {line.split()[0]: line for line in ran.out.splitlines()}
+    by_name = {line.split()[0]: line for line in reversed(ran.out.splitlines()) if line.split()}
     assert by_name["robot"].split()[-1] == "robot"
     assert "left out: score" in by_name["library"]
 

@@ -64,6 +64,7 @@ def ask(
         ("a cat with an umbrela", "cat umbrella"),
         ("a cat without an umbrella", "cat"),
         ("a lion, no crown, no scarf", "lion"),
+        ("without an umbrella", ""),
         ("not a forest but a library", "library"),
         ("a red sports car on a bridge", ""),
         ("a bowl of soup", ""),

@@ -20,8 +20,9 @@ from lorafusion.routing.words import WORD
 THINGS = frozenset({"character", "clothing", "object", "background"})
 """Categories of things: the last word of a phrase says which thing it is about, so that an "Asian
 elephant" asks for no Asian. A style may well stand before another word."""
-CONTEXT = 2 / 3
-"""Weight of the whole phrase in the score of words before its last one, for things."""
+OF_REST, OF_HEAD = 2 / 3, 1 / 3
+"""Shares of the whole phrase in the score of its words, for things: of those without its last word
+and of those with it."""
 DIGITS = 4
 """Decimals of scores; what an encoder answers differs in the last bits with its batch."""
 
@@ -48,19 +49,20 @@ class Hearing:
         clear: float,
     ) -> None:
         self._entries, self._level = entries, level
-        self._categories = [entry.category.casefold() for entry in entries]
+        self._categories = ring.categories
         spans = read(prompt)
-        whole = [_whole(prompt)] if ring.named(prompt) else []
+        whole = [_whole(prompt)] if ring.quoted(prompt) else []
         self.spans = [span for span in spans if not span.denied] + whole
         self.refused = [span for span in spans if span.denied and span.head]
         self.unwanted = [replace(span, denied=False) for span in phrases_of(negative)]
         every = [*self.spans, *self.refused, *self.unwanted]
         texts = [ring.spelling.corrected(span.text) for span in every]
         fits, cosines = ring.scores(texts)
-        self._fits, self._cosines = (self._in_context(every, each) for each in (fits, cosines))
+        self._wholes = frozenset(_phrases(self.spans))
+        self._fits, self._cosines = (self._in_context(each) for each in (fits, cosines))
         self._believe_names(every, [ring.named(text) for text in texts], clear)
-        if whole and (asked := ring.named(prompt)):
-            row = len(self.spans) - 1
+        if whole:
+            row, asked = len(self.spans) - 1, ring.quoted(prompt)
             self._fits[row, asked] = self._fits.max() + 1
             self._cosines[row, asked] = 2.0
 
@@ -71,7 +73,9 @@ class Hearing:
         verdicts = award(self.spans, self._rivals(best), self._level)
         denials = self._denials(best)
         return [
-            self._candidate(entry, score, verdicts.get(entry.name), denials.get(i, ""))
+            self._awarded(entry, score, verdicts[entry.name])
+            if entry.name in verdicts
+            else self._unasked(entry, score, denials.get(i, ""))
             for i, (entry, score) in enumerate(zip(self._entries, best.tolist(), strict=True))
         ]
 
@@ -107,33 +111,32 @@ class Hearing:
                 found[i] = f"{where} {span.text!r}"
         return found
 
-    def _candidate(
-        self, entry: Source, score: float, verdict: Verdict | None, denial: str
-    ) -> Candidate:
+    def _unasked(self, entry: Source, score: float, denial: str) -> Candidate:
         score = score if math.isfinite(score) else 0.0
         level = self._level.threshold
-        if verdict is None:
-            reason = denial or f"no phrase asks for it, {score:.1f} < {level:.1f}"
-            return Candidate(entry, score, 0.0, left_out=reason, margin=min(score - level, 0.0))
+        reason = denial or f"no phrase asks for it, {score:.1f} < {level:.1f}"
+        return Candidate(entry, score, 0.0, "", reason, min(score - level, 0.0))
+
+    def _awarded(self, entry: Source, score: float, verdict: Verdict) -> Candidate:
         span = self.spans[verdict.span]
         if verdict.lost_to:
             reason = f"{span.text!r} asks for {verdict.lost_to}"
-            return Candidate(entry, score, 0.0, left_out=reason, margin=verdict.margin)
+            return Candidate(entry, score, 0.0, "", reason, verdict.margin)
         weight = verdict.sure * span.stress
-        return Candidate(entry, verdict.score, weight, span.text, margin=verdict.margin)
+        return Candidate(entry, verdict.score, weight, span.text, "", verdict.margin)
 
-    def _in_context(self, spans: list[Span], values: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:
-        """For things, words before the last of a phrase count with the phrase around them."""
-        places = {id(span): i for i, span in enumerate(spans)}
-        wholes = {span.chunk: places[id(span)] for span in _phrases(self.spans)}
-        before = [i for i, span in enumerate(self.spans) if not span.head and span.chunk in wholes]
+    def _in_context(self, values: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:
+        """For things, part of a phrase counts with the whole phrase around it."""
+        wholes = {span.chunk: i for i, span in enumerate(self.spans) if span in self._wholes}
         things = [i for i, category in enumerate(self._categories) if category in THINGS]
+        parts = [i for i, span in enumerate(self.spans) if wholes.get(span.chunk, i) != i]
         kept = values.clone()
-        if before and things:
-            rows, columns = torch.tensor(before)[:, None], torch.tensor(things)
-            around = values[[wholes[spans[i].chunk] for i in before]][:, things]
-            mixed = (1 - CONTEXT) * values[rows, columns] + CONTEXT * around
-            kept[rows, columns] = torch.minimum(values[rows, columns], mixed)
+        if parts and things:
+            shares = torch.tensor([[OF_HEAD if self.spans[i].head else OF_REST] for i in parts])
+            rows, columns = torch.tensor(parts)[:, None], torch.tensor(things)
+            around = values[[wholes[self.spans[i].chunk] for i in parts]][:, things]
+            mine = values[rows, columns]
+            kept[rows, columns] = torch.minimum(mine, mine + shares * (around - mine))
         return (kept * 10**DIGITS).round() / 10**DIGITS
 
     def _believe_names(self, spans: list[Span], named: list[list[int]], clear: float) -> None:

@@ -42,6 +42,10 @@ def stems(text: str) -> tuple[str, ...]:
     return tuple(stem(word) for word in WORD.findall(text) if means(word))
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.casefold() for word in WORD.findall(text))
+
+
 class Keyring:
     """The keys of a library as one encoder sees them, and how far away ordinary phrases are.
 
@@ -54,10 +58,14 @@ class Keyring:
         texts = [key_texts(source) for source in sources]
         flat = [text for owned in texts for text in owned]
         self.count = len(sources)
+        self.categories = [source.category.casefold() for source in sources]
         self._exact: dict[tuple[str, ...], list[int]] = {}
+        self._literal: dict[tuple[str, ...], list[int]] = {}
         for i, owned in enumerate(texts):
             for words in {stems(text) for text in owned} - {()}:
                 self._exact.setdefault(words, []).append(i)
+            for words in {_words(text) for text in owned} - {()}:
+                self._literal.setdefault(words, []).append(i)
         vocabulary = frozenset(word for text in flat for word in stems(text))
         self.spelling = Spelling(vocabulary, encoder)
         self._encoder = encoder
@@ -70,6 +78,10 @@ class Keyring:
     def named(self, text: str) -> list[int]:
         """The LoRAs that have a key of just these words, whatever their endings."""
         return self._exact.get(stems(text), [])
+
+    def quoted(self, text: str) -> list[int]:
+        """The LoRAs that have a key of all these words, the small ones too."""
+        return self._literal.get(_words(text), [])
 
     def scores(self, spans: Sequence[str]) -> tuple[Float[Tensor, "s n"], Float[Tensor, "s n"]]:
         """How well each span fits each LoRA, by the best of its keys.
