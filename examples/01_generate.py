@@ -5,7 +5,7 @@ import lorafusion as lf
 pipe = lf.pocket.pipeline()
 library = lf.Library(lf.pocket.loras())
 made = lf.generate(
-    "a robot wearing a crown in a library", pipe, library, method="merge", top_k=3, seed=7, steps=20
+    "a robot wearing a crown in a library", pipe, library, method="merge", seed=7, steps=20
 )
 print(made.route.weights)
 made.image.resize((512, 512), resample=0).save("robot.png")

@@ -6,7 +6,7 @@ import lorafusion as lf
 
 pipe = lf.pocket.pipeline()
 library = lf.Library(lf.pocket.loras())
-route = lf.route("a robot with a guitar", library, top_k=2)
+route = lf.route("a robot with a guitar", library)
 for candidate in route.candidates:
     print(f"{candidate.name:12} {candidate.score:.3f} {candidate.weight:.3f} {candidate.left_out}")
 

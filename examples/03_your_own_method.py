@@ -8,7 +8,7 @@ from lorafusion.plan import Plan
 STEPS = 20
 
 pipe = lf.pocket.pipeline()
-route = lf.route("a robot in a library", lf.Library(lf.pocket.loras()), top_k=2)
+route = lf.route("a robot in a library", lf.Library(lf.pocket.loras()))
 chosen = route.chosen
 early = torch.arange(STEPS) < STEPS // 2
 gates = torch.stack(

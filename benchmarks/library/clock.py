@@ -42,8 +42,8 @@ def timed(words: Sequence[str], runs: int = 1) -> tuple[dict[str, Any], str]:
         )
         seconds.append(time.perf_counter() - start)
         said = ran.stdout.strip().rpartition("\n")[2]
-    rounded = [round(value, 3) for value in (median(seconds), min(seconds), max(seconds))]
-    return asdict(Times(*rounded, runs)), said
+    middle, least, most = (round(f(seconds), 3) for f in (median, min, max))
+    return asdict(Times(middle, least, most, runs)), said
 
 
 def provenance() -> dict[str, Any]:

@@ -16,7 +16,7 @@ TAGS = 200
 
 def make(folder: Path, count: int) -> None:
     """Write `count` files in folders of 500, the same for the same count."""
-    draw = random.Random(count)  # noqa: S311 - not for secrets
+    draw = random.Random(count)
     words = [f"word{i}" for i in range(2000)]
     heads = [header(table, rank) for table in TABLES for rank in RANKS]
     for number in range(count):

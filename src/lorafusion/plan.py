@@ -46,6 +46,8 @@ class Candidate:
         weight: its share, 0 when it was left out.
         phrase: the words of the prompt that asked for it.
         left_out: why it was left out, in words; empty when it was chosen.
+        margin: by how much its score is ahead of the next that could have had its phrase, or of
+            none at all; 0 where the router does not say.
     """
 
     source: Source
@@ -53,6 +55,7 @@ class Candidate:
     weight: float
     phrase: str = ""
     left_out: str = ""
+    margin: float = 0.0
 
     @property
     def name(self) -> str:

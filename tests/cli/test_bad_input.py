@@ -141,7 +141,7 @@ CASES: dict[str, tuple[Case, str]] = {
         "ends in .png",
     ),
     "no relevant LoRA": (
-        lambda f, w: [PROMPT, *w.options, "--threshold", "1", "--require-lora"],
+        lambda f, w: [PROMPT, *w.options, "--threshold", "99", "--require-lora"],
         "asks for none of 3 LoRAs",
     ),
     "unknown executor": (
@@ -151,7 +151,10 @@ CASES: dict[str, tuple[Case, str]] = {
     "unknown router": (lambda f, w: [PROMPT, *w.options, "--router", "cosin"], "'cosine'"),
     "unknown dtype": (lambda f, w: [PROMPT, *w.options, "--dtype", "int8"], "float32"),
     "unknown device": (lambda f, w: [PROMPT, *w.options, "--device", "toaster"], "toaster"),
-    "temperature zero": (lambda f, w: [PROMPT, *w.options, "--temperature", "0"], "temperature"),
+    "temperature zero": (
+        lambda f, w: [PROMPT, *w.options, "--router", "cosine", "--temperature", "0"],
+        "temperature",
+    ),
     "again without picture": (lambda f, w: ["--again", f / "no.png", *w.library], "no such file"),
     "again without record": (
         lambda f, w: ["--again", regular_file(f), *w.library],

@@ -16,15 +16,15 @@ from tests.cli.conftest import NAMES, PROMPT, Ran, World
 
 
 def test_explain_shows_weights_phrases_and_reasons(lf: Callable[..., Ran], world: World) -> None:
-    ran = lf("explain", PROMPT, *world.library, "--top-k", "2")
+    ran = lf("explain", PROMPT, *world.library, "--router", "cosine", "--top-k", "2")
     assert (ran.code, ran.err) == (0, "")
-    by_name = {line.split()[0]: line for line in ran.out.splitlines()}
+    by_name = {line.split()[0]: line for line in reversed(ran.out.splitlines()) if line.split()}
     assert by_name["robot"].split()[-1] == "robot"
     assert "left out: score" in by_name["library"]
 
 
 def test_explain_as_json_agrees_with_the_paper(lf: Callable[..., Ran], world: World) -> None:
-    document = lf("explain", PROMPT, *world.library, "--json").json
+    document = lf("explain", PROMPT, *world.library, "--router", "cosine", "--json").json
     assert document["prompt"] == PROMPT
     assert [c["phrase"] for c in document["candidates"]] == ["robot", "crown", "library"]
     assert sum(c["weight"] for c in document["candidates"]) == pytest.approx(1)

@@ -80,7 +80,7 @@ def test_the_record_says_what_was_done(sd: Any, make: Callable[..., Result]) -> 
     assert (record.dtype, record.device, record.executor) == ("float32", "cpu", "inject")
     # Two LoRAs, turns of two steps in four, half open: each is open a quarter on average.
     assert [used.gate for used in record.loras] == [0.25, 0.25]
-    assert sum(used.weight for used in record.loras) == pytest.approx(1)
+    assert all(used.weight == pytest.approx(1, abs=0.05) for used in record.loras)
     assert {used.file for used in record.loras} == {"robot.safetensors", "crown.safetensors"}
     assert make().record.guidance_scale == 7.5, "the default of the pipeline, resolved"
 
@@ -131,9 +131,9 @@ def test_a_callback_object_of_diffusers_keeps_working(make: Callable[..., Result
 
 
 def test_nothing_relevant(make: Callable[..., Result]) -> None:
-    assert make(threshold=1.0).route.chosen == ()
+    assert make(threshold=99.0).route.chosen == ()
     with pytest.raises(NothingRelevant, match="asks for none of 2 LoRAs; the nearest is"):
-        make(threshold=1.0, require_lora=True)
+        make(threshold=99.0, require_lora=True)
 
 
 @pytest.mark.parametrize(

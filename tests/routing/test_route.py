@@ -10,7 +10,7 @@ import pytest
 from lorafusion.errors import BadOption, UnknownName
 from lorafusion.library import Library
 from lorafusion.registry import Registry
-from lorafusion.routing import ENCODERS, ROUTERS, encoder_of, options_of, route
+from lorafusion.routing import DEFAULT, ENCODERS, ROUTERS, encoder_of, options_of, route
 from tests.library.fakes import CountingEncoder
 
 
@@ -29,11 +29,11 @@ def test_an_unknown_router_is_met_with_the_nearest(library: Library) -> None:
 
 def test_an_unknown_option_is_met_with_the_nearest(library: Library) -> None:
     with pytest.raises(UnknownName, match=r"option of router 'cosine'.*Did you mean 'temperature'"):
-        route("robot", library, encoder=CountingEncoder(), temprature=2.0)
+        route("robot", library, encoder=CountingEncoder(), router="cosine", temprature=2.0)
 
 
 def test_every_lora_has_its_place_in_the_route(library: Library) -> None:
-    made = route("robot", library, encoder=CountingEncoder(), top_k=3)
+    made = route("robot", library, encoder=CountingEncoder(), router="cosine", top_k=3)
     assert sorted(candidate.name for candidate in made.candidates) == library.names
     assert len(made.chosen) == 3
     assert made.prompt == "robot"
@@ -41,43 +41,58 @@ def test_every_lora_has_its_place_in_the_route(library: Library) -> None:
 
 
 def test_the_prompt_that_is_a_lora_s_text_fits_it_exactly(library: Library) -> None:
-    best = route("robot", library, encoder=CountingEncoder()).candidates[0]
+    best = route("robot", library, encoder=CountingEncoder(), router="cosine").candidates[0]
     assert (best.name, best.phrase) == ("robot", "robot")
     assert best.score == pytest.approx(1)
 
 
 def test_phrases_never_change_a_weight_and_may_be_left_away(library: Library) -> None:
-    with_words = route("a robot wearing a crown", library, encoder=CountingEncoder())
-    without = route("a robot wearing a crown", library, encoder=CountingEncoder(), phrases=False)
+    with_words = route(
+        "a robot wearing a crown", library, encoder=CountingEncoder(), router="cosine"
+    )
+    without = route(
+        "a robot wearing a crown",
+        library,
+        encoder=CountingEncoder(),
+        router="cosine",
+        phrases=False,
+    )
     assert without.weights == with_words.weights
     assert all(candidate.phrase for candidate in with_words.candidates)
     assert not any(candidate.phrase for candidate in without.candidates)
 
 
 def test_the_route_says_how_it_was_made(library: Library) -> None:
-    made = route("robot", library, encoder=CountingEncoder("fake@1"), top_k=4)
+    made = route("robot", library, encoder=CountingEncoder("fake@1"), router="cosine", top_k=4)
     assert made.router == "cosine(encoder=fake@1, temperature=1.0, top_k=4)"
 
 
 def test_a_route_does_not_depend_on_what_was_stored(folder: Path, cache: Path) -> None:
     """Twice from an empty store and once from a full one: the same to the last bit."""
-    first = route("a robot", Library(folder), encoder=CountingEncoder())
-    assert route("a robot", Library(folder), encoder=CountingEncoder()).weights == first.weights
+    first = route("a robot", Library(folder), encoder=CountingEncoder(), router="cosine")
+    assert (
+        route("a robot", Library(folder), encoder=CountingEncoder(), router="cosine").weights
+        == first.weights
+    )
     for file in cache.iterdir():
         file.unlink()
-    assert route("a robot", Library(folder), encoder=CountingEncoder()).weights == first.weights
+    assert (
+        route("a robot", Library(folder), encoder=CountingEncoder(), router="cosine").weights
+        == first.weights
+    )
 
 
 def test_a_second_prompt_computes_no_key(library: Library) -> None:
-    route("robot", library, encoder=CountingEncoder(), phrases=False)
+    route("robot", library, encoder=CountingEncoder(), router="cosine", phrases=False)
     encoder = CountingEncoder()
-    route("a crown", library, encoder=encoder, phrases=False)
+    route("a crown", library, encoder=encoder, router="cosine", phrases=False)
     assert encoder.asked == ["a crown"]
 
 
 def test_the_tables_are_open_to_other_packages() -> None:
     assert isinstance(ROUTERS, Registry)
-    assert (ROUTERS.group, list(ROUTERS)) == ("lorafusion.routers", ["cosine"])
+    assert (ROUTERS.group, next(iter(ROUTERS))) == ("lorafusion.routers", DEFAULT)
+    assert {"phrases", "cosine"} <= set(ROUTERS)
     assert (ENCODERS.group, list(ENCODERS)) == ("lorafusion.encoders", ["minilm"])
     assert options_of("cosine") == {"temperature": 1.0, "top_k": None, "threshold": None}
 

@@ -57,14 +57,14 @@ def test_a_model_is_loaded_once(minilm: Encoder) -> None:
 def test_the_loras_that_a_prompt_names_come_first(
     library: Library, prompt: str, expected: list[str]
 ) -> None:
-    made = route(prompt, library)
+    made = route(prompt, library, router="cosine")
     names = [candidate.name for candidate in made.candidates]
     assert set(names[: len(expected)]) == set(expected)
     assert sum(made.weights.values()) == pytest.approx(1)
 
 
 def test_a_robot_in_a_library(library: Library) -> None:
-    made = route("a robot in a library", library)
+    made = route("a robot in a library", library, router="cosine")
     assert [(c.name, c.phrase) for c in made.candidates[:2]] == [
         ("robot", "robot"),
         ("library", "library"),

@@ -24,8 +24,9 @@ def generate(
         ),
     ] = "",
     library: options.Library = None,
-    router: options.Router = "cosine",
+    router: options.Router = "phrases",
     encoder: options.Encoder = "minilm",
+    budget: options.Budget = None,
     temperature: options.Temperature = None,
     top_k: options.TopK = None,
     threshold: options.Threshold = None,
@@ -78,7 +79,7 @@ def generate(
         options=setup.parsed(method, option or []),
         strength=strength,
     )
-    narrowed = setup.given(temperature=temperature, top_k=top_k, threshold=threshold)
+    narrowed = setup.given(budget=budget, temperature=temperature, top_k=top_k, threshold=threshold)
     routing = make.Routing(router, encoder, narrowed, require_lora)
     make.new(request, routing, executor, place)
 

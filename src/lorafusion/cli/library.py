@@ -66,6 +66,43 @@ def show_entry(
     show.rows(("", ""), lines)
 
 
+@library.command("calibrate")
+def calibrate(
+    encoder: options.Encoder = "minilm",
+    base: options.Base = None,
+    json: options.Json = False,
+) -> None:
+    """Measure from which score on an encoder's phrases ask for a LoRA, and remember it.
+
+    Needs no examples of yours: pairs of phrases that mean the same come along.
+    """
+    from lorafusion.cli import setup
+    from lorafusion.routing.calibration import calibration_of, store
+    from lorafusion.routing.measure import measure
+
+    with show.busy("Measuring the encoder"):
+        setup.quiet()
+        pipe = setup.open_base(base, "auto", "auto") if encoder == "pipeline" else None
+        model = setup.open_encoder(encoder, pipe)
+        before, found = calibration_of(model), measure(model)
+        path = store(model, found.calibration)
+    told = {
+        "encoder": model.id,
+        "threshold": found.calibration.threshold,
+        "slope": found.calibration.slope,
+        "threshold_before": before.threshold,
+        "slope_before": before.slope,
+        "found": found.found,
+        "best": found.best,
+        "pairs": found.pairs,
+        "path": str(path),
+    }
+    if json:
+        show.document(told)
+        return
+    show.rows(("", ""), [(key.replace("_", " "), _written(value)) for key, value in told.items()])
+
+
 def _measured(lora: LoRA) -> dict[str, Any]:
     """Family, ranks, alphas and targets: distinct values, and a count for each component."""
     deltas = lora.deltas.values()

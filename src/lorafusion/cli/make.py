@@ -13,7 +13,7 @@ from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lorafusion.cli import setup, show
-from lorafusion.generate import Job, Request, Result, again, label, prepare, require
+from lorafusion.generate import Job, Request, Result, again, label, narrowed, prepare, require
 from lorafusion.generate import make as make_images
 from lorafusion.generate.job import OnStep
 from lorafusion.record import Record, check_writable, read_record, save
@@ -60,8 +60,9 @@ def new(request: Request, routing: Routing, executor: str, place: Place) -> None
         pipe = setup.open_base(place.base, place.dtype, place.device)
     with show.busy("Asking which LoRAs fit the prompt"):
         encoder = setup.open_encoder(routing.encoder, pipe)
+        chosen_by = narrowed(routing.router, request.negative_prompt, **routing.options)
         route = make_route(
-            request.prompt, library, router=routing.router, encoder=encoder, **routing.options
+            request.prompt, library, router=routing.router, encoder=encoder, **chosen_by
         )
         if routing.require_lora:
             require(route)

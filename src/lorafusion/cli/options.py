@@ -35,7 +35,31 @@ Library = Annotated[
         value="FOLDER",
     ),
 ]
-Router = Annotated[str, _option(ROUTING, "How scores become weights.")]
+Catalogue = Annotated[
+    Path | None,
+    _optional(
+        ROUTING,
+        "TOML file of [[lora]] tables with name, category, text and triggers, instead of a folder: "
+        "routes against descriptions alone.",
+        value="FILE.toml",
+    ),
+]
+Prompts = Annotated[
+    Path | None,
+    _optional(
+        ROUTING,
+        "Text file with one prompt a line; with --json, one JSON object a line is printed.",
+        value="FILE",
+    ),
+]
+Router = Annotated[
+    str,
+    _option(
+        ROUTING,
+        "How LoRAs are chosen: phrases reads the prompt phrase by phrase; cosine compares it as a "
+        "whole, as the paper does.",
+    ),
+]
 Encoder = Annotated[
     str,
     _option(
@@ -44,11 +68,20 @@ Encoder = Annotated[
         "or a sentence-transformers model by name or folder.",
     ),
 ]
+Budget = Annotated[
+    str | None,
+    _optional(
+        ROUTING,
+        "Strength of several LoRAs together, with --router phrases: full, each acts fully; "
+        "balanced; paper, they share the strength of one. full when left out.",
+    ),
+]
 Temperature = Annotated[
     float | None,
     _optional(
         ROUTING,
-        "Of the softmax over scores; below 1 the best LoRAs stand out more; 1 when left out.",
+        "With --router cosine, of the softmax over scores; below 1 the best LoRAs stand out more; "
+        "1 when left out.",
     ),
 ]
 TopK = Annotated[
@@ -58,7 +91,9 @@ TopK = Annotated[
 Threshold = Annotated[
     float | None,
     _optional(
-        ROUTING, "Leave out LoRAs with a lower score than this, from -1 to 1; none when left out."
+        ROUTING,
+        "Leave out LoRAs with a lower score than this; the router's own when left out. For cosine "
+        "from -1 to 1, for phrases in deviations from ordinary text.",
     ),
 ]
 RequireLora = Annotated[
@@ -153,6 +188,14 @@ Again = Annotated[
         OUTPUT,
         "Make this picture again from the record inside it; no prompt is needed.",
         value="FILE.png",
+    ),
+]
+Html = Annotated[
+    Path | None,
+    _optional(
+        OUTPUT,
+        "Also write a small page with the phrases of the prompt marked, replaced if it is there.",
+        value="FILE.html",
     ),
 ]
 Json = Annotated[

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lorafusion.errors import BadOption
+from lorafusion.errors import BadOption, NotWritable
 
 if TYPE_CHECKING:
-    from lorafusion.library import Encoder, Library
+    from lorafusion.library import Catalogue, Encoder, Library
 
 POCKET = "pocket"
 DTYPES = ("float32", "float16", "bfloat16")
@@ -36,6 +38,34 @@ def open_library(folder: Path | None, base: str | None) -> Library:
     if folder is None and base not in (None, POCKET):
         raise BadOption(f"--base {base} needs --library: the LoRAs that come along fit pocket only")
     return Library(pocket.loras() if folder is None else folder.expanduser())
+
+
+def open_catalogue(path: Path) -> Catalogue:
+    """The LoRAs that a TOML file describes.
+
+    Raises:
+        InputError: as `Catalogue`.
+    """
+    from lorafusion.library import Catalogue
+
+    return Catalogue(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; an existing one is replaced.
+
+    Raises:
+        NotWritable: the folder is missing or refuses, or the path is a folder.
+    """
+    beside = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise NotWritable(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def open_base(base: str | None, dtype: str, device: str) -> Any:

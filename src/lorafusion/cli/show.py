@@ -14,12 +14,17 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from lorafusion.plan import Candidate, Route
+    from lorafusion.routing.effects import Effect
 
 BAR = 20
 """Characters of the longest bar."""
 
 PARTS = " ▏▎▍▌▋▊▉█"
 """A character cell, filled by eighths."""
+
+
+NUMBERS = ("weight", "score", "margin")
+"""Columns that are aligned to the right."""
 
 
 def console(*, error: bool = False) -> Console:
@@ -41,6 +46,11 @@ def busy(text: str) -> Iterator[None]:
 def document(content: object) -> None:
     """Print one JSON document on stdout."""
     sys.stdout.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def json_line(content: object) -> None:
+    """Print one JSON object on one line of stdout."""
+    sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
 
 
 def line(text: str) -> None:
@@ -67,8 +77,8 @@ def weights(route: Route, *, left_out: bool = False) -> None:
     most = max((candidate.weight for candidate in rows), default=0.0)
     ascii_only = not out.encoding.startswith("utf")
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("LoRA", "category", "weight", "", "score", "asked for by"):
-        table.add_column(name, justify="right" if name in ("weight", "score") else "left")
+    for name in ("LoRA", "category", "weight", "", "score", "margin", "asked for by"):
+        table.add_column(name, justify="right" if name in NUMBERS else "left")
     for candidate in rows:
         table.add_row(*_cells(candidate, bar(candidate.weight, most, ascii_only=ascii_only)))
     out.print(table)
@@ -94,6 +104,7 @@ def route_document(route: Route) -> dict[str, object]:
                 "name": candidate.name,
                 "category": candidate.source.category,
                 "score": candidate.score,
+                "margin": candidate.margin,
                 "weight": candidate.weight,
                 "phrase": candidate.phrase,
                 "left_out": candidate.left_out,
@@ -101,6 +112,34 @@ def route_document(route: Route) -> dict[str, object]:
             for candidate in route.candidates
         ],
     }
+
+
+def short_document(route: Route) -> dict[str, object]:
+    """A route as a short JSON object: the chosen LoRAs, and why each other one was left out."""
+    return {
+        "prompt": route.prompt,
+        "loras": [
+            {"name": one.name, "weight": one.weight, "score": one.score, "phrase": one.phrase}
+            for one in route.chosen
+        ],
+        "left_out": [
+            {"name": one.name, "score": one.score, "reason": one.left_out}
+            for one in route.candidates
+            if one.left_out
+        ],
+    }
+
+
+def effects(found: Sequence[Effect]) -> None:
+    """Print what happens to the weights without each phrase that matters."""
+    lines = [
+        (one.phrase, ", ".join(f"{name} {-change:+.2f}" for name, change in one.changes.items()))
+        for one in found
+        if one.changes
+    ]
+    if lines:
+        line("")
+        rows(("without", "weights change by"), lines)
 
 
 def _cells(candidate: Candidate, drawn: str) -> list[Text]:
@@ -112,5 +151,6 @@ def _cells(candidate: Candidate, drawn: str) -> list[Text]:
         Text(f"{candidate.weight:.3f}", style=style),
         Text(drawn, style="cyan"),
         Text(f"{candidate.score:.3f}", style=style),
+        Text(f"{candidate.margin:+.2f}", style=style),
         Text(why, style=style),
     ]

@@ -15,10 +15,22 @@ from lorafusion.library import Encoder, Library
 from lorafusion.methods import plan as make_plan
 from lorafusion.pipelines.match import check
 from lorafusion.plan import Plan, Route
-from lorafusion.routing import encoder_of
+from lorafusion.routing import DEFAULT, encoder_of
+from lorafusion.routing import options_of as router_options
 from lorafusion.routing import route as make_route
 
-__all__ = ["Job", "Request", "Result", "again", "generate", "label", "make", "prepare", "require"]
+__all__ = [
+    "Job",
+    "Request",
+    "Result",
+    "again",
+    "generate",
+    "label",
+    "make",
+    "narrowed",
+    "prepare",
+    "require",
+]
 
 
 def generate(
@@ -35,8 +47,9 @@ def generate(
     guidance_scale: float | None = None,
     width: int | None = None,
     height: int | None = None,
-    router: str = "cosine",
+    router: str = DEFAULT,
     encoder: str | Path | Encoder = "minilm",
+    budget: str | None = None,
     temperature: float | None = None,
     top_k: int | None = None,
     threshold: float | None = None,
@@ -66,8 +79,10 @@ def generate(
         height: pixels; None for the pipeline's own default.
         router: a name of `ROUTERS`.
         encoder: a name of `ENCODERS`, a sentence-transformers model, or an `Encoder`.
-        temperature: of the softmax over scores; below 1 the best LoRAs stand out more. None, here
-            and for the next two, for the router's own default.
+        budget: "full", "balanced" or "paper": how much strength several LoRAs have together, with
+            the router "phrases". None, here and for the next three, for the router's own default.
+        temperature: of the softmax over scores, with the router "cosine"; below 1 the best LoRAs
+            stand out more.
         top_k: keep at most this many LoRAs.
         threshold: keep LoRAs of at least this score.
         require_lora: refuse to make an image without any LoRA.
@@ -102,13 +117,31 @@ def generate(
     job = Job(request, executor, call, on_step)
     check_call(pipe, job)
     model = encoder_of(encoder)
-    narrowed = {"temperature": temperature, "top_k": top_k, "threshold": threshold}
-    given: dict[str, Any] = {name: value for name, value in narrowed.items() if value is not None}
+    given = narrowed(
+        router,
+        negative_prompt,
+        budget=budget,
+        temperature=temperature,
+        top_k=top_k,
+        threshold=threshold,
+    )
     route = make_route(prompt, library, router=router, encoder=model, **given)
     if require_lora:
         require(route)
     plan = prepare(pipe, job, route)
     return make(pipe, job, route, plan, names=(base, label(encoder, model)))
+
+
+def narrowed(router: str, negative_prompt: str, **options: object) -> dict[str, Any]:
+    """The options of a router that were given; with the negative prompt, where it reads one.
+
+    Raises:
+        UnknownName: no such router.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if negative_prompt.strip() and "negative" in router_options(router):
+        given["negative"] = negative_prompt
+    return given
 
 
 def label(asked: str | Path | Encoder, model: Encoder) -> str:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lorafusion.library.catalogue import Library as Library
+    from lorafusion.library.described import Catalogue as Catalogue
     from lorafusion.library.entry import Entry as Entry
     from lorafusion.library.keys import Encoder as Encoder
 
-_HOMES = {"Encoder": "keys", "Entry": "entry", "Library": "catalogue"}
+_HOMES = {"Catalogue": "described", "Encoder": "keys", "Entry": "entry", "Library": "catalogue"}
 
-__all__ = ["Encoder", "Entry", "Library"]
+__all__ = ["Catalogue", "Encoder", "Entry", "Library"]
 
 
 def __getattr__(name: str) -> object:

@@ -68,6 +68,7 @@ class Library:
             raise EmptyLibrary(
                 f"{self.folder}: none of its {len(seen.items)} files can be used; {name}: {why}"
             )
+        self._keys: dict[str, Float[Tensor, "n d"]] = {}
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -107,7 +108,13 @@ class Library:
         Raises:
             RunError: the encoder answered with something else than one finite vector a text.
         """
-        return key_vectors([entry.text for entry in self], encoder, KeyStore())
+        ident = encoder.id
+        if ident in self._keys:
+            return self._keys[ident]
+        keys = key_vectors([entry.text for entry in self], encoder, KeyStore())
+        if ident:  # an encoder without a name may be another one next time
+            self._keys = {ident: keys}
+        return keys
 
 
 def _check(seen: Survey) -> None:

@@ -18,7 +18,8 @@ def fusion(chosen: Sequence[Candidate], loras: Sequence[LoRA], steps: int) -> Pl
 
     With the `cosine` router these are the paper's softmax over cos(Q, K_l) and the plan is its
     equation 1 and algorithm 1: V' = sum_l w_l V_l. The weights then sum to 1, so that L LoRAs share
-    the strength of one; `strength` is the way to give them more.
+    the strength of one; `strength` is the way to give them more. With the default router each LoRA
+    that is clearly asked for has a weight of about 1, and this is a weighted merge.
     """
     weights = torch.tensor([candidate.weight for candidate in chosen])
     return Plan.of(tuple(loras), weights.expand(steps, 1, len(chosen)))

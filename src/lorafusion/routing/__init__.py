@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lorafusion.errors import BadOption, UnknownName
-from lorafusion.library import Encoder, Library
+from lorafusion.library import Catalogue, Encoder, Library
 from lorafusion.plan import Route
 from lorafusion.registry import Registry, unknown
 from lorafusion.routing.phrases import with_phrases
@@ -20,8 +20,20 @@ Router = Callable[..., Route]
 """``router(prompt, entries, keys, encoder, **options) -> Route``; a row of keys for each entry."""
 
 ROUTERS: Registry[Router] = Registry(
-    "router", "lorafusion.routers", {"cosine": "lorafusion.routing.cosine:cosine"}
+    "router",
+    "lorafusion.routers",
+    {
+        "phrases": "lorafusion.routing.phrasewise:phrases",
+        "cosine": "lorafusion.routing.cosine:cosine",
+        "paw": "lorafusion.routing.paw:paw",
+        "ptw": "lorafusion.routing.ptw:ptw",
+        "stylus": "lorafusion.routing.stylus:stylus",
+        "triggers": "lorafusion.routing.triggers:triggers",
+    },
 )
+
+DEFAULT = "phrases"
+"""The router that is asked when none is named."""
 
 ENCODERS: Registry[Callable[[], Encoder]] = Registry(
     "encoder", "lorafusion.encoders", {"minilm": "lorafusion.routing.sentence:minilm"}
@@ -30,9 +42,9 @@ ENCODERS: Registry[Callable[[], Encoder]] = Registry(
 
 def route(
     prompt: str,
-    library: Library,
+    library: Library | Catalogue,
     *,
-    router: str = "cosine",
+    router: str = DEFAULT,
     encoder: str | Path | Encoder = "minilm",
     phrases: bool = True,
     **options: object,
@@ -41,7 +53,8 @@ def route(
 
     Args:
         prompt: the text of the image.
-        library: its key vectors are computed now where they are not stored.
+        library: its key vectors are computed now where they are not stored. A `Catalogue` of
+            descriptions will do.
         router: a name of `ROUTERS`.
         encoder: a name of `ENCODERS`, a sentence-transformers model by name or folder, or an object
             with `id` and `encode`, such as `PipelineEncoder`.
@@ -64,6 +77,8 @@ def route(
         if name not in settings:
             raise UnknownName(unknown(f"option of router {router!r}", name, list(settings)))
     model = encoder_of(encoder)
+    if not len(library):
+        return Route(prompt, (), _label(router, settings | options))
     keys = library.keys(model)
     found = function(prompt, tuple(library), keys, model, **options)
     if phrases:

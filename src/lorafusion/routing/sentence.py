@@ -32,6 +32,7 @@ class SentenceEncoder:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        self.words = whole_words(model.tokenizer)
         self.id = f"sentence-transformers@{fingerprint(model, model.tokenizer, _settings(model))}"
 
     @torch.no_grad()
@@ -41,6 +42,16 @@ class SentenceEncoder:
             rows = self._model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
         # A model may answer with tensors that autograd refuses; a copy is an ordinary one.
         return functional.normalize(rows.clone().to("cpu", torch.float32), dim=1)
+
+
+def whole_words(tokenizer: Any) -> frozenset[str]:
+    """The words that a tokenizer knows as one piece, in lower case; none where it cannot say."""
+    pieces: dict[str, int] = getattr(tokenizer, "get_vocab", dict)()
+    marks = ("</w>", "\u2581", "\u0120")  # the end or the beginning of a word
+    marked = [piece for piece in pieces if piece.startswith(marks) or piece.endswith(marks)]
+    plain = marked or [piece for piece in pieces if not piece.startswith("##")]
+    words = (piece.removesuffix(marks[0]).lstrip("".join(marks[1:])) for piece in plain)
+    return frozenset(word.casefold() for word in words if word.isalpha())
 
 
 def minilm() -> SentenceEncoder:

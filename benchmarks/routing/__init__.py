@@ -1,0 +1,1 @@
+"""The routing benchmark: prompts with known answers, every router, no images."""

@@ -1,0 +1,43 @@
+"""Catalogues of described LoRAs, and prompts with known answers, as they lie in ``data/``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from lorafusion.library import Catalogue
+from lorafusion.library.described import Described
+
+DATA = Path(__file__).parent / "data"
+SETS = {
+    "table3": "table3",
+    "table3-literal": "table3-literal",
+    "nothing": "table3",
+    "senses": "table3",
+    "composlora-triggers": "composlora",
+    "composlora-sentences": "composlora",
+    "thousand": "thousand",
+}
+"""Set -> its catalogue. `table3-literal` has the sentences of `table3`."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A prompt and the names that it wants."""
+
+    prompt: str
+    wants: frozenset[str]
+
+
+def catalogue(name: str) -> tuple[Described, ...]:
+    """The LoRAs of ``data/<name>.toml``, sorted by name; new objects every time."""
+    return tuple(Catalogue(DATA / f"{name}.toml"))
+
+
+def cases(name: str, split: str) -> tuple[Case, ...]:
+    """The prompts of a set, "tune" or "heldout"."""
+    stem = "table3" if name == "table3-literal" else name
+    lines = (DATA / f"{stem}.{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return tuple(Case(row["prompt"], frozenset(row["wants"])) for row in rows)

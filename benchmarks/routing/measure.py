@@ -1,0 +1,140 @@
+"""Measure: every run on every set with one encoder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from benchmarks.routing.catalogue import SETS, Case, cases, catalogue
+from benchmarks.routing.memo import Memo
+from benchmarks.routing.metrics import Answer, answer, f1, measure
+from benchmarks.routing.parts import REFITTED, without
+from benchmarks.routing.runs import Run, fit, runs
+from benchmarks.routing.timing import microseconds
+from lorafusion.plan import Source
+from lorafusion.routing import ROUTERS, Encoder
+
+_LOG = logging.getLogger(__name__)
+TIMED = {"table3": "table3", "thousand": "thousand"}
+"""Catalogue that is timed -> the set whose held-out prompts are used."""
+POOL = "table3: all"
+"""The three sets over the twelve LoRAs as one, which is how a user meets them."""
+POOLED = ("table3", "nothing", "senses")
+ABLATED = frozenset({*POOLED, "composlora-sentences", "thousand"})
+"""Sets that ours is measured on without its parts."""
+
+
+def measured(
+    label: str, encoder: Encoder, wanted: Sequence[Run] | None = None, split: str = "heldout"
+) -> list[dict[str, Any]]:
+    """One row for each run and set: metrics, the options, F1 on tune.
+
+    Args:
+        label: the encoder's name in the results.
+        encoder: makes keys and queries.
+        wanted: all of `runs` when not given.
+        split: what the metrics are of.
+    """
+    chosen = list(runs() if wanted is None else wanted)
+    rows = []
+    for name in dict.fromkeys(SETS.values()):
+        entries = catalogue(name)
+        keys = encoder.encode([entry.text for entry in entries])
+        sets = [each for each, of in SETS.items() if of == name]
+        times = _times(name, chosen, entries, keys, encoder)
+        memo = Memo(encoder)
+        for run in chosen:
+            _LOG.info("%s: %s, %s", label, name, run.label)
+            mine = [each for each in sets if each in ABLATED] if run.part else sets
+            with without(run.part):
+                # a router may remember what it has made of these very entries, with all its parts
+                own = catalogue(name) if run.part and mine else entries
+                found = _answers(run, mine, split, own, keys, memo)
+            made = {"encoder": label, "catalogue": name, "microseconds": times.get(run.label)}
+            rows += [made | row for row in found]
+    return rows
+
+
+def _answers(
+    run: Run,
+    sets: Sequence[str],
+    split: str,
+    entries: tuple[Source, ...],
+    keys: Float[Tensor, "n d"],
+    encoder: Encoder,
+) -> list[dict[str, Any]]:
+    """Rows of one run: options chosen on all tune sets of a catalogue together, answers on each set."""
+    fitted, tune = _fitted(run, sets, entries, keys, encoder)
+    asked = {name: _route(fitted, cases(name, split), entries, keys, encoder) for name in sets}
+    if set(POOLED) <= set(sets):
+        asked[POOL] = [one for name in POOLED for one in asked[name]]
+    about = {
+        "router": run.label,
+        "name": run.router,
+        "part": run.part,
+        "options": fitted.options,
+        "chosen on tune": [name for name in fitted.options if name not in run.options],
+        "tune f1": tune,
+    }
+    return [about | {"set": name} | measure(answers) for name, answers in asked.items()]
+
+
+def _fitted(
+    run: Run,
+    sets: Sequence[str],
+    entries: tuple[Source, ...],
+    keys: Float[Tensor, "n d"],
+    encoder: Encoder,
+) -> tuple[Run, float | None]:
+    """The run with the options that are best on tune, and its F1 there; an ablation of ours has none there."""
+
+    def on_tune(one: Run) -> list[Answer]:
+        prompts = [case for name in sets for case in cases(name, "tune")]
+        return _route(one, prompts, entries, keys, encoder)
+
+    if run.part and run.part in REFITTED:
+        tried = [replace(run, options={"threshold": value}) for value in REFITTED[run.part]]
+        rated = {one.options["threshold"]: f1(on_tune(one)) or 0.0 for one in tried}
+        best = max(rated, key=rated.__getitem__)
+        return replace(run, options={"threshold": best}), round(rated[best], 4)
+    if run.part:
+        return run, None
+    fitted = fit(run, on_tune(run)) if run.fitted else run
+    return fitted, measure(on_tune(fitted))["f1"]
+
+
+def _route(
+    run: Run,
+    prompts: Sequence[Case],
+    entries: tuple[Source, ...],
+    keys: Float[Tensor, "n d"],
+    encoder: Encoder,
+) -> list[Answer]:
+    router = ROUTERS[run.router]
+    return [
+        answer(router(case.prompt, entries, keys, encoder, **run.options), case.wants)
+        for case in prompts
+    ]
+
+
+def _times(
+    name: str,
+    chosen: Sequence[Run],
+    entries: tuple[Source, ...],
+    keys: Float[Tensor, "n d"],
+    encoder: Encoder,
+) -> dict[str, dict[str, Any]]:
+    """Label -> times; before anything else, so that no prompt of these has been seen by a router."""
+    if name not in TIMED:
+        return {}
+    prompts = cases(TIMED[name], "heldout")
+    return {
+        run.label: microseconds(run, entries, keys, encoder, prompts)
+        for run in chosen
+        if not run.part
+    }

@@ -1,0 +1,44 @@
+"""Timing: microseconds a prompt on one core, encoder included, after a warm-up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from benchmarks.routing.catalogue import Case
+from benchmarks.routing.runs import Run
+from lorafusion.plan import Source
+from lorafusion.routing import ROUTERS, Encoder
+
+WARM = 5
+"""Prompts before the clock starts: models are loaded, keys are made, spans of these are known."""
+TIMED = 25
+"""Prompts that are timed, each once and each a new one."""
+
+
+def microseconds(
+    run: Run,
+    entries: tuple[Source, ...],
+    keys: Float[Tensor, "n d"],
+    encoder: Encoder,
+    cases: Sequence[Case],
+) -> dict[str, Any]:
+    """Time of one routing: the least, the median and the greatest of `TIMED` prompts."""
+    router = ROUTERS[run.router]
+    spent = []
+    for case in cases[: WARM + TIMED]:
+        start = time.perf_counter()
+        router(case.prompt, entries, keys, encoder, **run.options)
+        spent.append((time.perf_counter() - start) * 1e6)
+    spent = spent[WARM:]
+    return {
+        "prompts": len(spent),
+        "least": round(min(spent)),
+        "median": round(median(spent)),
+        "most": round(max(spent)),
+    }

@@ -1,0 +1,170 @@
+"""Hearing: one prompt before one library: which spans there are, and how well each fits each LoRA."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lorafusion.plan import Candidate, Source
+from lorafusion.routing.award import Rival, Verdict, award
+from lorafusion.routing.calibration import Calibration
+from lorafusion.routing.keyring import Keyring
+from lorafusion.routing.reading import Span, phrases_of, read
+from lorafusion.routing.words import WORD
+
+THINGS = frozenset({"character", "clothing", "object", "background"})
+"""Categories of things: the last word of a phrase says which thing it is about, so that an "Asian
+elephant" asks for no Asian. A style may well stand before another word."""
+OF_REST, OF_HEAD = 2 / 3, 1 / 3
+"""Shares of the whole phrase in the score of its words, for things: of those without its last word
+and of those with it."""
+DIGITS = 4
+"""Decimals of scores; what an encoder answers differs in the last bits with its batch."""
+
+
+class Hearing:
+    """The evidence of a prompt for and against each LoRA of a library.
+
+    Args:
+        prompt: what the image shows.
+        negative: what it must not show.
+        entries: the n LoRAs, in the order of the keyring.
+        ring: their keys.
+        level: from which score on a LoRA is asked for.
+        clear: score of a LoRA that is named word for word, at least.
+    """
+
+    def __init__(
+        self,
+        prompt: str,
+        negative: str,
+        entries: Sequence[Source],
+        ring: Keyring,
+        level: Calibration,
+        clear: float,
+    ) -> None:
+        self._entries, self._level = entries, level
+        self._categories = ring.categories
+        spans = read(prompt)
+        whole = [_whole(prompt)] if ring.quoted(prompt) else []
+        self.spans = [span for span in spans if not span.denied] + whole
+        self.refused = [span for span in spans if span.denied and span.head]
+        self.unwanted = [replace(span, denied=False) for span in phrases_of(negative)]
+        every = [*self.spans, *self.refused, *self.unwanted]
+        texts = [ring.spelling.corrected(span.text) for span in every]
+        fits, cosines = ring.scores(texts)
+        self._wholes = frozenset(_phrases(self.spans))
+        self._fits, self._cosines = (self._in_context(each) for each in (fits, cosines))
+        self._believe_names(every, [ring.named(text) for text in texts], clear)
+        if whole:
+            row, asked = len(self.spans) - 1, ring.quoted(prompt)
+            self._fits[row, asked] = self._fits.max() + 1
+            self._cosines[row, asked] = 2.0
+
+    def candidates(self) -> list[Candidate]:
+        """One for each LoRA, in the order of the library."""
+        count = len(self.spans)
+        best = _best(self._fits[:count])
+        verdicts = award(self.spans, self._rivals(best), self._level)
+        denials = self._denials(best)
+        return [
+            self._awarded(entry, score, verdicts[entry.name])
+            if entry.name in verdicts
+            else self._unasked(entry, score, denials.get(i, ""))
+            for i, (entry, score) in enumerate(zip(self._entries, best.tolist(), strict=True))
+        ]
+
+    def _rivals(self, best: Float[Tensor, " n"]) -> list[Rival]:
+        """The LoRAs that some phrase asks for and that the negative prompt does not name."""
+        count, start = len(self.spans), len(self.spans) + len(self.refused)
+        nearest = _best(self._cosines[:count])
+        against = _best(self._cosines[start:])
+        able = (best >= self._level.threshold) & (against < nearest - 1e-6)
+        return [
+            Rival(
+                self._entries[i].name,
+                self._categories[i],
+                self._fits[:count, i].tolist(),
+                self._cosines[:count, i].tolist(),
+            )
+            for i in able.nonzero().flatten().tolist()
+        ]
+
+    def _denials(self, best: Float[Tensor, " n"]) -> dict[int, str]:
+        """Index of a LoRA -> the words that deny it, where some would otherwise ask for it."""
+        start = len(self.spans)
+        rows = self._fits[start:]
+        found: dict[int, str] = {}
+        if not len(rows):
+            return found
+        value, at = rows.max(0)
+        negated = [*self.refused, *self.unwanted]
+        for i in (value >= self._level.threshold).nonzero().flatten().tolist():
+            span = negated[int(at[i])]
+            where = "the negative prompt says" if span in self.unwanted else "the prompt denies"
+            if not span.denied or float(best[i]) < self._level.threshold:
+                found[i] = f"{where} {span.text!r}"
+        return found
+
+    def _unasked(self, entry: Source, score: float, denial: str) -> Candidate:
+        score = score if math.isfinite(score) else 0.0
+        level = self._level.threshold
+        reason = denial or f"no phrase asks for it, {score:.1f} < {level:.1f}"
+        return Candidate(entry, score, 0.0, "", reason, min(score - level, 0.0))
+
+    def _awarded(self, entry: Source, score: float, verdict: Verdict) -> Candidate:
+        span = self.spans[verdict.span]
+        if verdict.lost_to:
+            reason = f"{span.text!r} asks for {verdict.lost_to}"
+            return Candidate(entry, score, 0.0, "", reason, verdict.margin)
+        weight = verdict.sure * span.stress
+        return Candidate(entry, verdict.score, weight, span.text, "", verdict.margin)
+
+    def _in_context(self, values: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:
+        """For things, part of a phrase counts with the whole phrase around it."""
+        wholes = {span.chunk: i for i, span in enumerate(self.spans) if span in self._wholes}
+        things = [i for i, category in enumerate(self._categories) if category in THINGS]
+        parts = [i for i, span in enumerate(self.spans) if wholes.get(span.chunk, i) != i]
+        kept = values.clone()
+        if parts and things:
+            shares = torch.tensor([[OF_HEAD if self.spans[i].head else OF_REST] for i in parts])
+            rows, columns = torch.tensor(parts)[:, None], torch.tensor(things)
+            around = values[[wholes[self.spans[i].chunk] for i in parts]][:, things]
+            mine = values[rows, columns]
+            kept[rows, columns] = torch.minimum(mine, mine + shares * (around - mine))
+        return (kept * 10**DIGITS).round() / 10**DIGITS
+
+    def _believe_names(self, spans: list[Span], named: list[list[int]], clear: float) -> None:
+        """A LoRA that is named word for word is asked for, whatever the encoder makes of it."""
+        for row, (span, loras) in enumerate(zip(spans, named, strict=True)):
+            sure = [i for i in loras if span.head or self._categories[i] not in THINGS]
+            self._fits[row, sure] = self._fits[row, sure].clamp_min(clear)
+            self._cosines[row, sure] = self._cosines[row, sure].clamp_min(1.0)
+
+
+def _phrases(spans: list[Span]) -> list[Span]:
+    """The longest of the spans of each phrase."""
+    longest: dict[int, Span] = {}
+    for span in spans:
+        old = longest.get(span.chunk)
+        if span.chunk >= 0 and (old is None or len(span.words) > len(old.words)):
+            longest[span.chunk] = span
+    return list(longest.values())
+
+
+def _whole(prompt: str) -> Span:
+    """The prompt as one span, for a prompt that is word for word a key of some LoRA."""
+    places = tuple(range(len(WORD.findall(prompt))))
+    return Span(" ".join(prompt.split()), 0, len(prompt), places, -1, True)
+
+
+def _best(values: Float[Tensor, "s n"]) -> Float[Tensor, " n"]:
+    """The greatest of each column; minus infinity without rows."""
+    if len(values):
+        return values.max(0).values
+    return values.new_full((values.shape[1],), -torch.inf)

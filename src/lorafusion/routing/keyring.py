@@ -1,0 +1,128 @@
+"""Keyring: several keys for each LoRA: its name, its text, what the text begins with, its triggers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lorafusion.library.keys import Encoder, key_vectors
+from lorafusion.library.naming import words_of_name
+from lorafusion.library.store import KeyStore
+from lorafusion.plan import Source
+from lorafusion.routing.background import Background, symmetric
+from lorafusion.routing.spelling import Spelling
+from lorafusion.routing.words import WORD, means, stem
+
+SHORT = 8
+"""Words up to which the beginning of a text is a key of its own."""
+_PARTS = re.compile(r"[,.;:\n|(]+")
+_REMEMBERED = 20_000
+
+
+def key_texts(source: Source) -> tuple[str, ...]:
+    """The texts that a prompt's phrases are compared with, each once, in lower case."""
+    text = getattr(source, "text", "") or words_of_name(source.name)
+    opening = next((part.strip() for part in _PARTS.split(text) if part.strip()), "")
+    texts = [
+        text,
+        *getattr(source, "triggers", ()),
+        words_of_name(source.name),
+        *([opening] if len(opening.split()) <= SHORT else []),
+    ]
+    plain = (" ".join(each.split()).casefold() for each in texts)
+    return tuple(dict.fromkeys(each for each in plain if each))
+
+
+def stems(text: str) -> tuple[str, ...]:
+    """The words of a text that mean something, without endings."""
+    return tuple(stem(word) for word in WORD.findall(text) if means(word))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.casefold() for word in WORD.findall(text))
+
+
+class Keyring:
+    """The keys of a library as one encoder sees them, and how far away ordinary phrases are.
+
+    Args:
+        sources: the n LoRAs.
+        encoder: makes the vectors of keys and of spans.
+    """
+
+    def __init__(self, sources: Sequence[Source], encoder: Encoder) -> None:
+        texts = [key_texts(source) for source in sources]
+        flat = [text for owned in texts for text in owned]
+        self.count = len(sources)
+        self.categories = [source.category.casefold() for source in sources]
+        self._exact: dict[tuple[str, ...], list[int]] = {}
+        self._literal: dict[tuple[str, ...], list[int]] = {}
+        for i, owned in enumerate(texts):
+            for words in {stems(text) for text in owned} - {()}:
+                self._exact.setdefault(words, []).append(i)
+            for words in {_words(text) for text in owned} - {()}:
+                self._literal.setdefault(words, []).append(i)
+        vocabulary = frozenset(word for text in flat for word in stems(text))
+        self.spelling = Spelling(vocabulary, encoder)
+        self._encoder = encoder
+        self._background = Background(encoder)
+        self._keys = key_vectors(flat, encoder, KeyStore())
+        self._measured = self._background.measure(self._keys)
+        self._owner = torch.tensor([i for i, owned in enumerate(texts) for _ in owned])
+        self._spans: dict[str, Tensor] = {}
+
+    def named(self, text: str) -> list[int]:
+        """The LoRAs that have a key of just these words, whatever their endings."""
+        return self._exact.get(stems(text), [])
+
+    def quoted(self, text: str) -> list[int]:
+        """The LoRAs that have a key of all these words, the small ones too."""
+        return self._literal.get(_words(text), [])
+
+    def scores(self, spans: Sequence[str]) -> tuple[Float[Tensor, "s n"], Float[Tensor, "s n"]]:
+        """How well each span fits each LoRA, by the best of its keys.
+
+        Returns:
+            deviations from ordinary text [s, n], and cosines [s, n].
+        """
+        if not spans:
+            return torch.zeros(0, self.count), torch.zeros(0, self.count)
+        vectors = self._vectors(spans)
+        cosines = vectors @ self._keys.T
+        fits = symmetric(cosines, self._background.measure(vectors), self._measured)
+        return self._best(fits), self._best(cosines)
+
+    def _best(self, values: Float[Tensor, "s k"]) -> Float[Tensor, "s n"]:
+        best = values.new_full((len(values), self.count), -torch.inf)
+        return best.scatter_reduce(1, self._owner.expand(len(values), -1), values, "amax")
+
+    def _vectors(self, spans: Sequence[str]) -> Float[Tensor, "s d"]:
+        """Vectors of spans; those that were met before are remembered, the others encoded at once."""
+        fresh = [text for text in dict.fromkeys(spans) if text not in self._spans]
+        if len(self._spans) + len(fresh) > _REMEMBERED:
+            self._spans.clear()
+            fresh = list(dict.fromkeys(spans))
+        if fresh:
+            rows = self._encoder.encode(fresh).to("cpu", torch.float32)
+            self._spans.update(zip(fresh, rows, strict=True))
+        return torch.stack([self._spans[text] for text in spans])
+
+
+_RINGS: list[tuple[tuple[Source, ...], Encoder, Keyring]] = []
+_RINGS_MOST = 4
+
+
+def keyring(sources: tuple[Source, ...], encoder: Encoder) -> Keyring:
+    """The keyring of these very LoRAs and encoder; the last few are remembered."""
+    for known, by, ring in _RINGS:
+        same = by is encoder and len(known) == len(sources)
+        if same and all(a is b for a, b in zip(known, sources, strict=True)):
+            return ring
+    ring = Keyring(sources, encoder)
+    _RINGS.insert(0, (sources, encoder, ring))
+    del _RINGS[_RINGS_MOST:]
+    return ring

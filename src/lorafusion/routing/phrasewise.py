@@ -1,0 +1,105 @@
+"""Phrases: a prompt read phrase by phrase, and each phrase awarded to the LoRA it asks for.
+
+The prompt is cut into phrases and the runs of words in them (`reading`), each is compared with several
+keys of each LoRA (`keyring`), on a scale that means the same for every key and encoder
+(`background`), and awarded (`award`). Weights are strengths: a LoRA that is clearly asked for acts
+fully, whether one or five are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from jaxtyping import Float
+from torch import Tensor
+
+from lorafusion.errors import BadOption, UnknownName
+from lorafusion.library.keys import Encoder
+from lorafusion.plan import Candidate, Route, Source
+from lorafusion.registry import unknown
+from lorafusion.routing.calibration import calibration_of
+from lorafusion.routing.hearing import Hearing
+from lorafusion.routing.keyring import keyring
+
+BUDGETS = ("full", "balanced", "paper")
+CLEAR = 5.0
+"""Slopes above the threshold at which there is no doubt."""
+
+
+def phrases(
+    prompt: str,
+    entries: Sequence[Source],
+    keys: Float[Tensor, "n d"],  # noqa: ARG001 - every router is called alike
+    encoder: Encoder,
+    *,
+    budget: str = "full",
+    threshold: float | None = None,
+    top_k: int | None = None,
+    negative: str | None = None,
+) -> Route:
+    """Choose the LoRAs that phrases of the prompt ask for, and none where none does.
+
+    Args:
+        prompt: sentences or tags, with ``(stress:1.2)`` as A1111 and ComfyUI write it.
+        entries: n LoRAs; those with `text` and `triggers` are compared by them too.
+        keys: one for each of them, [n, d]; not used, since a LoRA has several keys here.
+        encoder: makes vectors of keys and of spans.
+        budget: "full", each LoRA acts at its own weight; "balanced", L of them share the strength
+            of the square root of L; "paper", they share the strength of one.
+        threshold: the least score that a LoRA is chosen with; the encoder's own when not given.
+        top_k: how many LoRAs to choose at most.
+        negative: the negative prompt; what it names is not chosen.
+
+    Returns:
+        Route with a candidate for each entry: first the chosen ones, by falling weight. Scores are
+        deviations from ordinary text.
+
+    Raises:
+        BadOption: an option out of its range.
+        UnknownName: no such budget.
+    """
+    _check(budget, threshold, top_k)
+    if not entries:
+        return Route(prompt, ())
+    level = calibration_of(encoder)
+    clear = level.threshold + CLEAR * level.slope
+    if threshold is not None:
+        level = replace(level, threshold=threshold)
+    ring = keyring(tuple(entries), encoder)
+    found = Hearing(prompt, negative or "", entries, ring, level, clear).candidates()
+    found.sort(key=_place)
+    return _budgeted(Route(prompt, tuple(_narrowed(found, top_k))), budget)
+
+
+def _place(candidate: Candidate) -> tuple[bool, float, str]:
+    return bool(candidate.left_out), -candidate.score, candidate.name
+
+
+def _narrowed(found: list[Candidate], top_k: int | None) -> list[Candidate]:
+    """The same with all chosen ones but the best k left out."""
+    chosen = [one for one in found if not one.left_out]
+    if top_k is None or len(chosen) <= top_k:
+        return found
+    chosen.sort(key=lambda one: (-one.weight, -one.score, one.name))
+    reason = f"not among the best {top_k}"
+    dropped = {one.name: replace(one, weight=0.0, left_out=reason) for one in chosen[top_k:]}
+    return sorted((dropped.get(one.name, one) for one in found), key=_place)
+
+
+def _budgeted(route: Route, budget: str) -> Route:
+    total = sum(route.weights.values())
+    if budget == "full" or not total:
+        return route
+    factor = 1 / total if budget == "paper" else 1 / max(1.0, math.sqrt(total))
+    return route.with_weights({name: weight * factor for name, weight in route.weights.items()})
+
+
+def _check(budget: str, threshold: float | None, top_k: int | None) -> None:
+    if budget not in BUDGETS:
+        raise UnknownName(unknown("budget", budget, list(BUDGETS)))
+    if threshold is not None and not math.isfinite(threshold):
+        raise BadOption(f"threshold is {threshold}; it must be a finite number")
+    if top_k is not None and top_k < 1:
+        raise BadOption(f"top_k is {top_k}; it must be at least 1")

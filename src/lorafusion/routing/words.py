@@ -1,0 +1,112 @@
+"""Words: which ones carry no meaning of their own, where phrases end, and when two are the same.
+
+English lists; a word of another language is taken as one that carries meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")  # noqa: RUF001 - prompts have typographic apostrophes
+
+_LINKS = """
+about above across after against along amid among and around as at atop before behind below beneath
+beside besides between beyond but by down during for from in inside into like near nor off on onto or
+out outside over past per plus since than that then through till to toward towards under underneath
+until up upon via when where which while who whom whose with within
+"""
+LINKS = frozenset(_LINKS.split())
+"""Words that part phrases: prepositions, conjunctions, relative pronouns."""
+
+_VERBS = """
+am appear appears are be been being brings buy buys came can carried carries carry carrying come comes
+could did do does doing done draw eat eats enjoys feel feels gave get gets give gives go goes going
+got grab grabs had has have having held help hold holding holds is keep keeps leads leaning leans let
+lets lies look looking looks love loves made make makes may might must please put puts read reading
+reads run running runs sat saw say says see seen sees shall should show showing shows sit sits sitting
+sleeping sleeps smile smiles smiling stand standing stands stare stares staring stood take takes taking
+tell tells try turn turns use used uses using wait waiting waits walk walking walks want wants was wear
+wearing wears went were will wore would
+"""
+VERBS = frozenset(_VERBS.split())
+"""Frequent verbs that part what does from what is done to."""
+
+_FILLERS = """
+a all also an another any anyone both close each either else ever every few first full half he her here
+hers herself him himself his how i if it its itself just last least less lots made many me more most
+much my nearly neither next nothing now only other our own quite rather real really same she so some
+someone something still such the their them there these they this those together too two three four
+five six very we well what whole why you your one once
+"""
+FILLERS = frozenset(_FILLERS.split())
+"""Words without a meaning of their own: no phrase begins or ends with one."""
+
+_FRAMES = """
+art artwork background bunch close-up closeup couple depiction drawing group illustration image kind
+lot pair painting photo photograph photography pic picture piece portrait rendering scene set shot
+sketch sort style type version view
+"""
+FRAMES = frozenset(_FRAMES.split())
+"""Words before "of" that only introduce what the phrase is about: "a photo of a cat"."""
+
+_NEGATORS = """
+without no not never except minus sans lacking isn't aren't wasn't weren't doesn't don't didn't can't
+won't hasn't haven't avoid avoiding excluding omit nor neither
+"""
+NEGATORS = frozenset(_NEGATORS.split())
+"""Words that deny the phrase after them."""
+
+DENYING = (
+    ("instead", "of"),
+    ("rather", "than"),
+    ("free", "of"),
+    ("anything", "but"),
+    ("devoid", "of"),
+)
+"""Pairs of words that deny the phrase after them."""
+
+
+def means(word: str) -> bool:
+    """Whether a word carries a meaning of its own."""
+    word = word.casefold()
+    return not (
+        word in LINKS or word in VERBS or word in FILLERS or word in NEGATORS or word == "of"
+    )
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """A word without its plural ending, its possessive and its case."""
+    word = word.casefold().replace("’", "'").removesuffix("'s").removesuffix("'")  # noqa: RUF001
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 4 and word.endswith(("ses", "xes", "zes", "ches", "shes")):
+        return word[:-2]
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+def distance(a: str, b: str, most: int) -> int:
+    """Edits between two words: letters put in, left out, exchanged, or two neighbours swapped.
+
+    Damerau, "A technique for computer detection and correction of spelling errors", 1964.
+
+    Returns:
+        the number of edits, or `most` + 1 where there are more.
+    """
+    if abs(len(a) - len(b)) > most:
+        return most + 1
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        older, before, row = before, row, [i]
+        for j, y in enumerate(b, 1):
+            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                best = min(best, older[j - 2] + 1)
+            row.append(best)
+        if min(row) > most:
+            return most + 1
+    return min(row[-1], most + 1)

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.routing.parts import PARTS, REFITTED, nothing_denied, one_span, without
+from lorafusion.routing.reading import read
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_is_taken_out_and_put_back(part: str) -> None:
+    before = [getattr(owner, name) for owner, name, _ in PARTS[part]]
+    with without(part):
+        assert [getattr(owner, name) for owner, name, _ in PARTS[part]] == [
+            stand_in for _, _, stand_in in PARTS[part]
+        ]
+    assert [getattr(owner, name) for owner, name, _ in PARTS[part]] == before
+
+
+def test_parts_that_are_fitted_again_exist() -> None:
+    assert REFITTED.keys() <= PARTS.keys()
+
+
+def test_one_span_has_all_words() -> None:
+    (span,) = one_span("a cat  in a forest, bright light")
+    assert span.text == "a cat in a forest, bright light"
+    assert {place for each in read("a cat in a forest, bright light") for place in each.words} == {
+        *span.words
+    }
+    assert one_span("...") == []
+
+
+def test_denial_can_be_left_unheard() -> None:
+    prompt = "a dog without an umbrella"
+    assert any(span.denied for span in read(prompt))
+    assert not any(span.denied for span in nothing_denied(prompt))

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lorafusion.routing.reading import MOST, phrases_of, read
+from lorafusion.routing.words import distance, stem
+
+
+def phrases(prompt: str) -> list[str]:
+    return [span.text for span in phrases_of(prompt)]
+
+
+def denied(prompt: str) -> list[str]:
+    return [span.text for span in phrases_of(prompt) if span.denied]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("a hairy cat wearing a school dress", ["hairy cat", "school dress"]),
+        ("robot, crown\nlibrary", ["robot", "crown", "library"]),
+        ("a photo of a cat", ["cat"]),
+        ("the crown of the tree", ["crown of the tree"]),
+        ("a lion and a bear in the city", ["lion", "bear", "city"]),
+        ("the of a", []),
+        ("☂ ☂", []),
+    ],
+)
+def test_phrases(prompt: str, expected: list[str]) -> None:
+    assert phrases(prompt) == expected
+
+
+def test_parts_of_a_phrase_know_whether_they_hold_its_last_word() -> None:
+    heads = {span.text: span.head for span in read("cat food factory")}
+    assert heads["factory"]
+    assert heads["food factory"]
+    assert not heads["cat"]
+    assert not heads["cat food"]
+
+
+def test_neighbouring_phrases_are_also_read_as_one() -> None:
+    assert "chef with tattoos" in [span.text for span in read("a chef with tattoos")]
+    assert "cat, dog" not in [span.text for span in read("cat, dog")]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("a cat without an umbrella in the forest", ["umbrella"]),
+        ("no umbrella or hat, a cat", ["umbrella", "hat"]),
+        ("no umbrellas and hats", ["umbrellas", "hats"]),
+        ("a cat without a hat and a dog", ["hat"]),
+        ("not a forest but a library", ["forest"]),
+        ("not only a forest", []),
+        ("a library instead of a forest", ["forest"]),
+        ("she isn't wearing a crown", ["crown"]),
+        ("a cat", []),
+    ],
+)
+def test_what_a_prompt_denies(prompt: str, expected: list[str]) -> None:
+    assert denied(prompt) == expected
+
+
+@pytest.mark.parametrize(
+    ("prompt", "stress"),
+    [
+        ("(cat:1.3)", 1.3),
+        ("(cat)", 1.1),
+        ("((cat))", 1.21),
+        ("[cat]", 1 / 1.1),
+        ("(a (cat:1.2):0.5)", 0.6),
+        (r"\(cat\)", 1.0),
+        ("(cat", 1.0),
+    ],
+)
+def test_stress(prompt: str, stress: float) -> None:
+    assert [span.text for span in read(prompt)] == ["cat"]
+    assert read(prompt)[0].stress == pytest.approx(stress)
+
+
+@given(st.text(max_size=120))
+def test_any_text_can_be_read(prompt: str) -> None:
+    spans = read(prompt)
+    assert len(spans) <= MOST
+    for span in spans:
+        assert span.text.split()[0] in prompt[span.start : span.end]
+        assert span.stress >= 0
+
+
+@given(st.text("abc", max_size=6), st.text("abc", max_size=6))
+def test_edits_are_symmetric_and_bounded(a: str, b: str) -> None:
+    edits = distance(a, b, 9)
+    assert edits == distance(b, a, 9)
+    assert (edits == 0) == (a == b)
+    assert edits <= max(len(a), len(b))
+    assert distance(a, b, 1) == min(edits, 2)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("Cats", "cat"),
+        ("dress", "dress"),
+        ("dresses", "dress"),
+        ("ponies", "pony"),
+        ("cat's", "cat"),
+        ("bus", "bus"),
+    ],
+)
+def test_stems(word: str, expected: str) -> None:
+    assert stem(word) == expected
