@@ -13,7 +13,7 @@ SETS = {POOL: "twelve LoRAs", "composlora-sentences": "ComposLoRA", "thousand": 
 COLOURS = {"f1": "#2a6f97", "exact": "#a9d6e5"}
 CURVES = ("#2a6f97", "#e07a5f", "#81b29a")
 INK, PALE = "#222", "#ddd"
-ROW, LABEL, WIDE, GAP, TOP = 26, 210, 190, 30, 64
+ROW, LABEL, WIDE, GAP, TOP = 26, 270, 190, 30, 64
 SIDE = 240
 
 
