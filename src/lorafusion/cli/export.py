@@ -53,8 +53,9 @@ def export(
     prompt: Annotated[str, typer.Argument(help="What the picture should show, in words.")],
     out: Target,
     library: options.Library = None,
-    router: options.Router = "cosine",
+    router: options.Router = "phrases",
     encoder: options.Encoder = "minilm",
+    budget: options.Budget = None,
     temperature: options.Temperature = None,
     top_k: options.TopK = None,
     threshold: options.Threshold = None,
@@ -80,17 +81,13 @@ def export(
     request = Request(
         prompt, method=method, options=setup.parsed(method, option or []), strength=strength
     )
+    narrowed = setup.given(budget=budget, temperature=temperature, top_k=top_k, threshold=threshold)
     opened = setup.open_library(library, base)
     with show.busy("Asking which LoRAs fit the prompt"):
         setup.quiet()
         pipe = setup.open_base(base, "auto", "auto") if encoder == "pipeline" else None
-        route = make_route(
-            prompt,
-            opened,
-            router=router,
-            encoder=setup.open_encoder(encoder, pipe),
-            **setup.given(temperature=temperature, top_k=top_k, threshold=threshold),
-        )
+        model = setup.open_encoder(encoder, pipe)
+        route = make_route(prompt, opened, router=router, encoder=model, **narrowed)
         require(route)
     with show.busy("Fusing"):
         plan = make_plan(method, route, request.steps, strength=strength, **request.options)

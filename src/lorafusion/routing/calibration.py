@@ -22,8 +22,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lorafusion.errors import NotWritable, RunError
-from lorafusion.library.keys import Encoder
 from lorafusion.library.cachefolder import cache_folder
+from lorafusion.library.keys import Encoder
 
 FILE = "calibrations.json"
 FALSE = 0.02
