@@ -26,7 +26,7 @@ lint: install-dev ## style, types, import layers
 	$(BIN)/lint-imports
 
 pytest: install-dev ## the tests alone
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 docs: install-dev ## write the pages that are made from the code
 	$(BIN)/python docs/make_reference.py

@@ -51,7 +51,7 @@ def test_reduced_and_said_so(lf: Callable[..., Ran], world: World, tmp_path: Pat
     (["--rank", "0"], "rank is 0"),
     (["--energy", "2"], "energy is 2"),
     (["--format", "zip"], "zip"),
-    (["--threshold", "1"], "asks for none"),
+    (["--threshold", "1000"], "asks for none"),
     (["--out", "fused.bin"], "ends in .safetensors"),
 ])  # fmt: skip
 def test_what_cannot_be_exported_is_one_line(

@@ -188,28 +188,27 @@ def test_an_irrelevant_lora_changes_no_weight(prompt: str, minilm: Encoder) -> N
 
 @given(
     st.lists(
-        st.text("abcdef ,", min_size=3, max_size=20).filter(lambda t: t.strip(" ,")),
+        st.lists(
+            st.sampled_from(["lion", "castle", "red", "scarf", "old", "robot", "snow", "paper"]),
+            min_size=1,
+            max_size=4,
+            unique=True,  # a word said twice is heard once, so "snow snow" would be "snow"
+        ).map(" ".join),
         min_size=1,
         max_size=6,
-        unique_by=lambda t: "".join(t.split()),
+        unique_by=lambda text: frozenset(text.split()),
     )
 )
 @settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_a_prompt_that_is_a_lora_s_text_picks_it_first(texts: list[str]) -> None:
-    loras = tuple(Described(f"n{i}", "character", text.strip(), ()) for i, text in enumerate(texts))
-    keys = [key_texts(one)[0] for one in loras]
+    loras = tuple(Described(f"n{i}", "character", text, ()) for i, text in enumerate(texts))
     for one in loras:
         best = ask(one.text, CountingEncoder("text@1", 32), loras).candidates[0]
-        same = sorted(
-            " ".join(key.replace(",", " ").split())
-            for key in (key_texts(best.source)[0], key_texts(one)[0])
-        )
-        if len(set(keys)) == len(keys) and any(c not in " ,a" for c in one.text):
-            assert not best.left_out
-            assert best.score >= 6.01
-            assert same[0] == same[1] or best.name == one.name
+        assert best.name == one.name
+        assert not best.left_out
+        assert best.score >= 6.01
 
 
 def test_no_lora_and_one_lora(minilm: Encoder) -> None:
