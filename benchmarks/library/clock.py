@@ -63,5 +63,5 @@ def provenance() -> dict[str, Any]:
 
 
 def _git(*words: str) -> str:
-    ran = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603, S607
+    ran = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603, S607 - git
     return ran.stdout.strip()

@@ -51,14 +51,14 @@ def text_alone(source: Source) -> tuple[str, ...]:
 def plain_cosines(
     cosines: Float[Tensor, "s n"],
     spans: tuple[Float[Tensor, " s"], Float[Tensor, " s"]],  # noqa: ARG001 - as what it stands for
-    keys: tuple[Float[Tensor, " n"], Float[Tensor, " n"]],  # noqa: ARG001
+    keys: tuple[Float[Tensor, " n"], Float[Tensor, " n"]],  # noqa: ARG001 - as above
 ) -> Float[Tensor, "s n"]:
     """Scores that know nothing of ordinary text."""
     return cosines * COSINE_SCALE
 
 
 def all_win(
-    spans: Sequence[Span],  # noqa: ARG001
+    spans: Sequence[Span],  # noqa: ARG001 - as above
     rivals: Sequence[Rival],
     calibration: Calibration,
 ) -> dict[str, Verdict]:
@@ -72,17 +72,17 @@ def all_win(
     return found
 
 
-def as_written(self: Spelling, text: str) -> str:  # noqa: ARG001
+def as_written(self: Spelling, text: str) -> str:  # noqa: ARG001 - as above
     """No word is mended."""
     return text
 
 
-def each_alone(self: Hearing, values: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:  # noqa: ARG001
+def each_alone(self: Hearing, values: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:  # noqa: ARG001 - as above
     """A word of a phrase counts by itself."""
     return (values * 10**hearing.DIGITS).round() / 10**hearing.DIGITS
 
 
-def no_names(self: Keyring, text: str) -> list[int]:  # noqa: ARG001
+def no_names(self: Keyring, text: str) -> list[int]:  # noqa: ARG001 - as above
     """No LoRA is known by its name."""
     return []
 

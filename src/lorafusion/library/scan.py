@@ -86,11 +86,11 @@ def _folders(folder: Path) -> Iterator[tuple[str, set[str]]]:
 
 def _found(folder: Path, inside: str, name: str, beside: list[str]) -> Found:
     # Strings instead of Path: ten thousand files are looked at each time a library is opened.
-    here = os.path.join(folder, inside, "")  # noqa: PTH118
+    here = os.path.join(folder, inside, "")  # noqa: PTH118 - fast
     stamp, mtime = _stamp(here + name)
     stamps = [(other, *_stamp(here + other)) for other in beside]
     return Found(
-        path=os.path.join(inside, name),  # noqa: PTH118
+        path=os.path.join(inside, name),  # noqa: PTH118 - fast
         stamp=stamp,
         mtime=max([mtime, *(latest for _, _, latest in stamps)]),
         beside="\n".join(f"{other} {its}" for other, its, _ in stamps),
@@ -100,7 +100,7 @@ def _found(folder: Path, inside: str, name: str, beside: list[str]) -> Found:
 def _stamp(path: str) -> tuple[str, int]:
     """What differs when a file was written, replaced or made readable, and its mtime."""
     try:
-        seen = os.stat(path)  # noqa: PTH116
+        seen = os.stat(path)  # noqa: PTH116 - fast
     except OSError:  # gone, or a link to nothing: reading it says so
         return "", 0
     return f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns}", seen.st_mtime_ns

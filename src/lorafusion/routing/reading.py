@@ -67,7 +67,7 @@ class _Word:
 
     @property
     def low(self) -> str:
-        return self.text.casefold().replace("’", "'")  # noqa: RUF001
+        return self.text.casefold().replace("’", "'")  # noqa: RUF001 - as people type
 
 
 def read(prompt: str) -> list[Span]:

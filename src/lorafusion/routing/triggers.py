@@ -21,7 +21,7 @@ def triggers(
     prompt: str,
     entries: Sequence[Source],
     keys: Float[Tensor, "n d"],  # noqa: ARG001 - every router has these; words need no vectors
-    encoder: Encoder,  # noqa: ARG001
+    encoder: Encoder,  # noqa: ARG001 - as keys
     *,
     threshold: float | None = None,
     top_k: int | None = None,

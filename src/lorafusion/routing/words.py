@@ -78,7 +78,7 @@ def means(word: str) -> bool:
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
     """A word without its plural ending, its possessive and its case."""
-    word = word.casefold().replace("’", "'").removesuffix("'s").removesuffix("'")  # noqa: RUF001
+    word = word.casefold().replace("’", "'").removesuffix("'s").removesuffix("'")  # noqa: RUF001 - as people type
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
     if len(word) > 4 and word.endswith(("ses", "xes", "zes", "ches", "shes")):
