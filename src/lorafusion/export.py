@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lorafusion import formats
-from lorafusion.errors import BadOption, NothingRelevant
+from lorafusion.errors import BadOption, NothingRelevant, WrongBase
+from lorafusion.families import UNKNOWN
 from lorafusion.lora import Delta, Dense, DoRA, LoRA, LowRank, stacked, truncated
 from lorafusion.plan import Plan
 from lorafusion.version import __version__
@@ -60,7 +60,7 @@ def export(
         Fused: what was written.
 
     Raises:
-        BadOption, NothingRelevant: as `fused`; or the format has no name for a module.
+        BadOption, NothingRelevant, WrongBase: as `fused`; or the format has no name for a module.
         UnknownName: no such format.
         NotWritable: the folder is missing or refuses the file.
     """
@@ -87,8 +87,9 @@ def fused(
         BadOption: a plan that varies over steps or branches, a change that no file of low rank can
             hold, or `rank` or `energy` out of range.
         NothingRelevant: every LoRA is closed.
+        WrongBase: the LoRAs are for different families.
     """
-    _check_still(plan)
+    check_still(plan)
     deltas: dict[str, LowRank] = {}
     kept = whole = 0.0
     for target, weighted in _by_target(plan).items():
@@ -106,15 +107,20 @@ def fused(
         LoRA(
             name=name,
             deltas=deltas,
-            family=_same([lora.family for lora in plan.loras]),
+            family=_family(plan),
             triggers=tuple(dict.fromkeys(word for lora in plan.loras for word in lora.triggers)),
-            metadata=_header(plan, prompt, share),
+            metadata=told(plan, prompt) | {"lorafusion.kept_energy": f"{share:.6g}"},
         ),
         share,
     )
 
 
-def _check_still(plan: Plan) -> None:
+def check_still(plan: Plan) -> None:
+    """Insist on a plan that one set of weights can stand for.
+
+    Raises:
+        BadOption: it varies over steps or branches.
+    """
     if plan.branches > 1:
         raise BadOption(
             f"plan {plan.method!r} averages {plan.branches} predictions, which no single LoRA does; "
@@ -148,12 +154,12 @@ def _low(target: str, delta: Delta) -> LowRank:
     if isinstance(delta, DoRA):
         raise BadOption(
             f"{target} is a DoRA, whose change depends on the base weights, which a LoRA file does "
-            "not know; leave that LoRA out"
+            "not know; leave that LoRA out, or write a whole checkpoint (--dense)"
         )
     if isinstance(delta, Dense) and len(delta.shape) < 2:
         raise BadOption(
             f"{target} is a change of a bias or norm, which LoRA files cannot hold; "
-            "leave that LoRA out"
+            "leave that LoRA out, or write a whole checkpoint (--dense)"
         )
     return truncated(delta)[0]
 
@@ -164,11 +170,22 @@ def _energy(delta: LowRank) -> float:
     return float(((up.T @ up) * (down @ down.T)).sum()) * delta.scale**2
 
 
-def _same(families: list[str]) -> str:
-    return families[0] if len(set(families)) == 1 else "unknown"
+def _family(plan: Plan) -> str:
+    """The one family of all LoRAs that are open; unknown where one of them is."""
+    opened = (plan.gates[0, 0] != 0) | (plan.text_gates[0, 0] != 0)
+    families = {lora.family: lora.name for i, lora in enumerate(plan.loras) if opened[i]}
+    known = {family: name for family, name in families.items() if family != UNKNOWN}
+    if len(known) > 1:
+        (one, first), (other, second), *_ = known.items()
+        raise WrongBase(
+            f"{first!r} is for {one} and {second!r} for {other}, which no single file can hold; "
+            "name the base model, so that the others are left out"
+        )
+    return next(iter(families)) if len(families) == 1 else UNKNOWN
 
 
-def _header(plan: Plan, prompt: str, kept: float) -> Mapping[str, str]:
+def told(plan: Plan, prompt: str) -> dict[str, str]:
+    """Where a result comes from: LoRAs with their hashes and weights, method, prompt, version."""
     sources = [
         {
             "name": lora.name,
@@ -182,6 +199,5 @@ def _header(plan: Plan, prompt: str, kept: float) -> Mapping[str, str]:
         SOURCES: json.dumps(sources, ensure_ascii=False),
         "lorafusion.method": plan.method,
         "lorafusion.prompt": prompt,
-        "lorafusion.kept_energy": f"{kept:.6g}",
         "lorafusion.version": __version__,
     }

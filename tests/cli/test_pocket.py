@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from lorafusion import pocket
+from lorafusion.record import read_record
 from tests import tiny
 from tests.cli.conftest import PROMPT, Ran
 
@@ -41,7 +42,7 @@ def test_every_lora_that_comes_along_is_listed(lf: Callable[..., Ran]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd3"])
-def test_a_lora_for_another_base_is_refused(
+def test_a_lora_for_another_base_is_left_out_and_named(
     kind: str, lf: Callable[..., Ran], tmp_path: Path
 ) -> None:
     library = tmp_path / "library"
@@ -50,8 +51,10 @@ def test_a_lora_for_another_base_is_refused(
         shutil.copy(file, library)
     save_file(tiny.state_dict(tiny.pipeline(kind), seed=1), library / "crown.safetensors")
     ran = lf("generate", PROMPT, *FAST, "--library", library, "--out", "robot.png")
-    assert ran.code == 2
-    assert ran.err.startswith("lorafusion: ")
+    assert ran.code == 0
+    assert ran.err.startswith("skipped: crown: ")
     assert ran.err.count("\n") == 1
-    assert "crown" in ran.err
-    assert not (tmp_path / "robot.png").exists()
+    assert "does not fit" in ran.err or "not for pocket" in ran.err
+    used = [one.name for one in read_record(tmp_path / "robot.png").loras]
+    assert "robot" in used
+    assert "crown" not in used

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from lorafusion.cli import shelf, show
@@ -15,17 +12,16 @@ if TYPE_CHECKING:
     from lorafusion.library.listing import Listed
     from lorafusion.lora import LoRA
 
-CONTESTS = 5
-"""Weights that a pair wants most, as many as are told."""
-
 UNKNOWN = "unknown"
 
 
 def files(chosen: Sequence[Listed], *, whole: bool, pipe: Any = None) -> dict[str, Any]:
     """What is known of each file; with `whole` the size of its effect, on `pipe` where one is given."""
-    usual = _usual_family(chosen)
+    from lorafusion.library.listing import usual_family
+
+    usual = usual_family(chosen)
     with show.busy("Reading"):
-        loras = [_read(file) if whole else None for file in chosen]
+        loras = [read(file) if whole else None for file in chosen]
         pairs = zip(chosen, loras, strict=True)
         return {"loras": [_checked(file, lora, usual, pipe) for file, lora in pairs]}
 
@@ -46,33 +42,6 @@ def together(chosen: Sequence[Listed], everything: Sequence[Listed]) -> dict[str
     }
 
 
-def conflicts(chosen: Sequence[Listed]) -> dict[str, Any]:
-    """Each pair of LoRAs, and the factors that would make their strengths equal."""
-    from lorafusion.doctor import compare, effect, equalising
-
-    with show.busy("Comparing"):
-        loras = [_read(file) for file in chosen]
-        pairs = [compare(one, other) for one, other in combinations(loras, 2)]
-        norms = {lora.name: effect(lora).norm for lora in loras}
-    sound = {name: norm for name, norm in norms.items() if norm}
-    return {
-        "conflicts": [
-            {
-                "names": list(pair.names),
-                "shared": pair.shared,
-                "cosine": pair.cosine,
-                "reading": pair.reading,
-                "writing": pair.writing,
-                "wanted": pair.wanted,
-                "imbalance": pair.imbalance if math.isfinite(pair.imbalance) else None,
-                "contests": [vars(contest) for contest in pair.contests[:CONTESTS]],
-            }
-            for pair in pairs
-        ],
-        "equalising": equalising(sound),
-    }
-
-
 def _checked(file: Listed, lora: LoRA | None, usual: str, pipe: Any) -> dict[str, Any]:
     size, misfit = _effect(lora, pipe) if lora else (None, "")
     checked = shelf.describe(file, lora.sha256 if lora else None)
@@ -86,7 +55,12 @@ def _checked(file: Listed, lora: LoRA | None, usual: str, pipe: Any) -> dict[str
     }
 
 
-def _read(file: Listed) -> LoRA:
+def read(file: Listed) -> LoRA:
+    """The whole file.
+
+    Raises:
+        InputError: it cannot be read as a LoRA.
+    """
     from lorafusion import formats
 
     return formats.read(file.path, name=file.name)
@@ -100,11 +74,12 @@ def _alphas(lora: LoRA) -> list[float]:
 def _effect(lora: LoRA, pipe: Any) -> tuple[dict[str, Any], str]:
     """The size of a LoRA's effect, and why it does not fit the base model, or ""."""
     from lorafusion.doctor import effect, relative
+    from lorafusion.pipelines.match import base_weights
 
     weights, misfit = {}, ""
     if pipe is not None:
         try:
-            weights = _weights(pipe, lora)
+            weights = base_weights(pipe, lora)
         except WrongBase as error:
             misfit = str(error)
     sizes = effect(lora, weights)
@@ -117,30 +92,6 @@ def _effect(lora: LoRA, pipe: Any) -> tuple[dict[str, Any], str]:
     return found, misfit
 
 
-def _weights(pipe: Any, lora: LoRA) -> dict[str, Any]:
-    """Target path -> the pipeline's weight.
-
-    Raises:
-        WrongBase: the LoRA does not fit.
-    """
-    from lorafusion.executors.site import find_parameter
-    from lorafusion.pipelines.match import check
-
-    check(pipe, lora)
-    weights = {}
-    for component in lora.components:
-        for path in lora.part(component):
-            layer, name = find_parameter(getattr(pipe, component), path)
-            weights[f"{component}.{path}"] = getattr(layer, name).detach()
-    return weights
-
-
-def _usual_family(files: Sequence[Listed]) -> str:
-    """The family of more than half of the files, or ""."""
-    counted = Counter(file.reading.family for file in files).most_common(1)
-    return counted[0][0] if counted and 2 * counted[0][1] > len(files) else ""
-
-
 def _notes(file: Listed, usual: str) -> list[str]:
     """What is odd about a file, a phrase each."""
     reading = file.reading
@@ -149,7 +100,7 @@ def _notes(file: Listed, usual: str) -> list[str]:
         notes.append("no text but its name; say more with 'library set'")
     if reading.family == UNKNOWN:
         notes.append("made for a base model that is not known")
-    elif usual not in ("", UNKNOWN, reading.family):
+    elif usual not in (UNKNOWN, reading.family):
         notes.append(f"for {reading.family}, most files here are for {usual}")
     if reading.complaint:
         notes.append(f"sidecar left out: {reading.complaint}")

@@ -30,6 +30,7 @@ def generate(
     temperature: options.Temperature = None,
     top_k: options.TopK = None,
     threshold: options.Threshold = None,
+    equalise: options.Equalise = None,
     require_lora: options.RequireLora = False,
     method: options.Method = "fusion",
     option: options.Option = None,
@@ -57,6 +58,7 @@ def generate(
     if again is not None:
         _check_beside_again(locals())
     from lorafusion.cli import make, setup
+    from lorafusion.cli.routed import Routing
     from lorafusion.generate import Request
 
     if zoom < 1:
@@ -80,7 +82,7 @@ def generate(
         strength=strength,
     )
     narrowed = setup.given(budget=budget, temperature=temperature, top_k=top_k, threshold=threshold)
-    routing = make.Routing(router, encoder, narrowed, require_lora)
+    routing = Routing(router, encoder, narrowed, require_lora, setup.norm(equalise))
     make.new(request, routing, executor, place)
 
 

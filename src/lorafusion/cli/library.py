@@ -40,7 +40,7 @@ def list_entries(library: options.Library = None, json: options.Json = False) ->
         document = {"folder": str(files.survey.folder), "loras": entries}
         show.document(document | shelf.problems(files))
         return
-    shelf.warn(files)
+    shelf.warn(shelf.problems(files))
     lines = [(f.name, f.card.category, f.text_from, f.card.text) for f in files.usable]
     columns(("LoRA", "category", "text from", "text"), lines)
 

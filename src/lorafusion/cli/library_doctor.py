@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lorafusion.cli import examine, options, shelf, show
+from lorafusion.cli import conflict_table, examine, options, shelf, show
 from lorafusion.cli.columns import columns, one_line
 from lorafusion.errors import BadOption
 
@@ -53,7 +53,8 @@ def doctor(
     found |= examine.files(chosen, whole=bool(wanted) or deep, pipe=_opened(base))
     found |= examine.together(chosen, files.usable)
     if conflicts:
-        found |= examine.conflicts(wanted)
+        with show.busy("Comparing"):
+            found |= conflict_table.compared([examine.read(file) for file in wanted])
     if not wanted:
         found |= shelf.problems(files)
     if json:
@@ -61,7 +62,7 @@ def doctor(
         return
     _told(found, chosen)
     if not wanted:
-        shelf.warn(files)
+        shelf.warn(shelf.problems(files))
 
 
 def _opened(base: str | None) -> Any:
@@ -82,14 +83,9 @@ def _told(found: dict[str, Any], chosen: tuple[Listed, ...]) -> None:
         show.line("no LoRA that can be used")
     for group in found["duplicates"]:
         show.line(one_line(f"the same tensors: {', '.join(group)}"))
-    for word, owners in found["triggers"].items():
-        show.line(one_line(f"trigger {word!r} belongs to: {', '.join(owners)}"))
+    conflict_table.clashes(found["triggers"])
     if "conflicts" in found:
-        titles = ("LoRAs", "shared", "cosine", "same inputs", "same outputs", "imbalance", "most")
-        columns(titles, [_pair(pair) for pair in found["conflicts"]])
-        for name, factor in found["equalising"].items():
-            told = f"for equal strength, multiply the weight of {name} by {factor:.3g}"
-            show.line(one_line(told))
+        conflict_table.tell({**found, "clashes": {}})
 
 
 def _row(checked: dict[str, Any]) -> tuple[str, ...]:
@@ -108,17 +104,3 @@ def _row(checked: dict[str, Any]) -> tuple[str, ...]:
 def _size(size: dict[str, Any]) -> str:
     share = size["relative"]
     return f"{size['norm']:.4g}" + (f" ({share:.2%})" if share is not None else "")
-
-
-def _pair(pair: dict[str, Any]) -> tuple[str, ...]:
-    most = pair["contests"][0]["path"] if pair["contests"] else ""
-    imbalance = pair["imbalance"]
-    return (
-        " + ".join(pair["names"]),
-        str(pair["shared"]),
-        f"{pair['cosine']:+.3f}",
-        f"{pair['reading']:.3f}",
-        f"{pair['writing']:.3f}",
-        "one is empty" if imbalance is None else f"{imbalance:.3g}",
-        most,
-    )

@@ -34,7 +34,7 @@ def scan(
     if json:
         show.document({"folder": str(seen.folder)} | counts | shelf.problems(files))
         return
-    shelf.warn(files)
+    shelf.warn(shelf.problems(files))
     show.line(
         f"{counts['files']} files, {counts['usable']} usable: {seen.read} read, "
         f"{seen.unchanged} unchanged, {seen.gone} gone since the last scan"

@@ -32,7 +32,7 @@ def search(
         rows = [shelf.describe(file, None) | {"score": score} for file, score in found]
         show.document({"words": words, "loras": rows} | shelf.problems(files))
         return
-    shelf.warn(files)
+    shelf.warn(shelf.problems(files))
     lines = [
         (f"{score:.3f}", file.name, file.card.category, file.card.text) for file, score in found
     ]

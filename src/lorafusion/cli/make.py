@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,25 +12,16 @@ from typing import Any
 from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lorafusion.cli import setup, show
-from lorafusion.generate import Job, Request, Result, again, label, narrowed, prepare, require
+from lorafusion.cli import setup, shelf, show
+from lorafusion.cli.routed import Routing, routed
+from lorafusion.generate import Job, Request, Result, again, label, prepare
 from lorafusion.generate import make as make_images
+from lorafusion.generate.equalise import check_weighed
 from lorafusion.generate.job import OnStep
 from lorafusion.record import Record, check_writable, read_record, save
-from lorafusion.routing import route as make_route
 
 SLUG = 60
 """Characters of a prompt that go into a file name."""
-
-
-@dataclass(frozen=True)
-class Routing:
-    """How LoRAs are to be chosen, as the options say."""
-
-    router: str
-    encoder: str
-    options: Mapping[str, Any]
-    require_lora: bool
 
 
 @dataclass(frozen=True)
@@ -59,15 +50,15 @@ def new(request: Request, routing: Routing, executor: str, place: Place) -> None
         setup.quiet()
         pipe = setup.open_base(place.base, place.dtype, place.device)
     with show.busy("Asking which LoRAs fit the prompt"):
+        library = library.fitting(setup.base_family(place.base, pipe))
         encoder = setup.open_encoder(routing.encoder, pipe)
-        chosen_by = narrowed(routing.router, request.negative_prompt, **routing.options)
-        route = make_route(
-            request.prompt, library, router=routing.router, encoder=encoder, **chosen_by
-        )
-        if routing.require_lora:
-            require(route)
+        route, dropped = routed(request, routing, library, encoder, pipe)
         plan = prepare(pipe, job, route)
+        if routing.equalise is not None:
+            check_weighed(plan, route, request)
+    left_out = shelf.problems(library.listing, {**library.foreign, **dropped})
     if not place.json:
+        shelf.warn(left_out)
         show.weights(route)
     with _progress() as on_step:
         result = make_images(
@@ -77,7 +68,7 @@ def new(request: Request, routing: Routing, executor: str, place: Place) -> None
             plan,
             names=(place.base or setup.POCKET, label(routing.encoder, encoder)),
         )
-    _finish(result, paths, place)
+    _finish(result, paths, place, left_out)
 
 
 def repeat(source: Path, place: Place) -> None:
@@ -99,7 +90,7 @@ def repeat(source: Path, place: Place) -> None:
         result = again(record, library, pipe, on_step=on_step)
     if not place.json:
         show.weights(result.route)
-    _finish(result, [path], place)
+    _finish(result, [path], place, shelf.problems(library.listing))
     _compare(record, result.record)
 
 
@@ -146,7 +137,7 @@ def _progress() -> Iterator[OnStep]:
         yield on_step
 
 
-def _finish(result: Result, paths: list[Path], place: Place) -> None:
+def _finish(result: Result, paths: list[Path], place: Place, left_out: shelf.Problems) -> None:
     made: list[dict[str, Any]] = []
     for image, record, path in zip(result.images, result.records, paths, strict=True):
         size = (image.width * place.zoom, image.height * place.zoom)
@@ -155,7 +146,7 @@ def _finish(result: Result, paths: list[Path], place: Place) -> None:
         if not place.json:
             show.line(str(path))
     if place.json:
-        show.document({"images": made})
+        show.document({"images": made, **left_out})
 
 
 def _compare(old: Record, new: Record) -> None:

@@ -190,6 +190,24 @@ Again = Annotated[
         value="FILE.png",
     ),
 ]
+Equalise = Annotated[
+    str | None,
+    _optional(
+        ROUTING,
+        "Make a weight mean the same for every LoRA: multiply each weight so that at 1 the LoRA's "
+        "change has this norm. A number, or median for that of the chosen ones; as trained when "
+        "left out.",
+        value="NORM",
+    ),
+]
+Conflicts = Annotated[
+    bool,
+    _optional(
+        OUTPUT,
+        "Read the chosen LoRAs and compare them pair by pair: subspaces, strengths, triggers.",
+        "--conflicts",
+    ),
+]
 Html = Annotated[
     Path | None,
     _optional(

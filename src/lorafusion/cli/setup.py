@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import math
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lorafusion.errors import BadOption, NotWritable
 
@@ -26,7 +27,7 @@ def quiet() -> None:
 
 
 def open_library(folder: Path | None, base: str | None) -> Library:
-    """The library in `folder`, or pocket's own.
+    """The library in `folder`, or pocket's own, without what cannot be used; `shelf` says what that is.
 
     Raises:
         BadOption: another base model without a folder.
@@ -37,7 +38,20 @@ def open_library(folder: Path | None, base: str | None) -> Library:
 
     if folder is None and base not in (None, POCKET):
         raise BadOption(f"--base {base} needs --library: the LoRAs that come along fit pocket only")
-    return Library(pocket.loras() if folder is None else folder.expanduser())
+    return Library(pocket.loras() if folder is None else folder.expanduser(), lenient=True)
+
+
+def base_family(base: str | None, pipe: Any = None) -> str:
+    """The family of the base model that is meant; "unknown" where only loading it could tell.
+
+    Raises:
+        UnreadableFile: its folder is broken.
+    """
+    from lorafusion.pipelines.family import family_at, family_of
+
+    if pipe is not None:
+        return family_of(pipe)
+    return POCKET if base in (None, POCKET) else family_at(str(base))
 
 
 def open_catalogue(path: Path) -> Catalogue:
@@ -111,6 +125,25 @@ def open_encoder(name: str, pipe: Any) -> Encoder:
     from lorafusion.routing import PipelineEncoder, encoder_of
 
     return PipelineEncoder(pipe) if name == "pipeline" else encoder_of(name)
+
+
+def norm(text: str | None) -> float | Literal["median"] | None:
+    """The value of ``--equalise``.
+
+    Raises:
+        BadOption: neither "median" nor a positive number.
+    """
+    if text is None:
+        return None
+    if text == "median":
+        return "median"
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise BadOption(f"--equalise is {text!r}; give a positive number, or median")
+    return value
 
 
 def given(**values: object) -> dict[str, Any]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lorafusion.cli import show
 from lorafusion.cli.columns import one_line
 from lorafusion.errors import UnknownName, UnreadableFile
 from lorafusion.registry import unknown
+
+Problems: TypeAlias = dict[str, list[dict[str, str]]]
+"""What stands in the way ("skipped", "sidecars", "settings") -> name, path and reason of each."""
+
+NAMED = 5
+"""Names in one line; the others are counted."""
 
 if TYPE_CHECKING:
     from lorafusion.library.listing import Listed, Listing
@@ -69,24 +75,34 @@ def describe(file: Listed, sha256: str | None) -> dict[str, Any]:
     }
 
 
-def problems(files: Listing) -> dict[str, list[dict[str, str]]]:
-    """What was skipped, which sidecars could not be read, and settings that fit no file, as JSON."""
+def problems(files: Listing, others: Mapping[str, str] | None = None) -> Problems:
+    """What was skipped, which sidecars could not be read, and settings that fit no file, as JSON.
+
+    Args:
+        files: of the folder.
+        others: name -> why it was left out, of files that can be read but do not fit.
+    """
     complaints = [file for file in files.files if file.reading.complaint]
+    reasons = {file.name: file.reading.problem for file in files.skipped} | dict(others or {})
     return {
-        "skipped": [_why(file, file.reading.problem) for file in files.skipped],
+        "skipped": [_why(file, reasons[file.name]) for file in files.files if file.name in reasons],
         "sidecars": [_why(file, file.reading.complaint) for file in complaints],
         "settings": [{"name": name, "reason": "no file has this name"} for name in files.strays],
     }
 
 
-def warn(files: Listing) -> None:
-    """Say on stderr, a line each, what was skipped and why."""
+def warn(found: Problems) -> None:
+    """Say on stderr what was skipped and why, a line for each reason."""
     titles = {"skipped": "skipped", "sidecars": "sidecar left out", "settings": "lorafusion.toml"}
     out = show.console(error=True)
-    for kind, entries in problems(files).items():
+    for kind, entries in found.items():
+        names: dict[str, list[str]] = {}
         for entry in entries:
-            told = one_line(f"{titles[kind]}: {entry['name']}: {entry['reason']}")
-            out.print(told, soft_wrap=True)
+            names.setdefault(entry["reason"], []).append(entry["name"])
+        for reason, alike in names.items():
+            more = f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
+            told = f"{titles[kind]}: {', '.join(alike[:NAMED])}{more}: {reason}"
+            out.print(one_line(told), soft_wrap=True)
 
 
 def _why(file: Listed, reason: str) -> dict[str, str]:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from lorafusion.errors import NothingRelevant
+from lorafusion.generate.equalise import Norm, check_weighed, equalised
 from lorafusion.generate.job import Job, OnStep, check_call, run
 from lorafusion.generate.remake import again
 from lorafusion.generate.request import Request
 from lorafusion.generate.result import Result, records
 from lorafusion.library import Encoder, Library
 from lorafusion.methods import plan as make_plan
+from lorafusion.pipelines.family import family_of
 from lorafusion.pipelines.match import check
 from lorafusion.plan import Plan, Route
 from lorafusion.routing import DEFAULT, encoder_of
@@ -53,6 +55,7 @@ def generate(
     temperature: float | None = None,
     top_k: int | None = None,
     threshold: float | None = None,
+    equalise: Norm | None = None,
     require_lora: bool = False,
     executor: str = "auto",
     base: str = "",
@@ -67,7 +70,7 @@ def generate(
     Args:
         prompt: what the image shows.
         pipe: any diffusers text-to-image pipeline.
-        library: where the LoRAs are.
+        library: where the LoRAs are; those of another family than the pipeline's are left out.
         method: a name of `METHODS`.
         steps: denoising steps.
         seed: of the one image.
@@ -85,6 +88,8 @@ def generate(
             stand out more.
         top_k: keep at most this many LoRAs.
         threshold: keep LoRAs of at least this score.
+        equalise: multiply weights so that at weight 1 each LoRA's change has this norm, or "median"
+            for that of the chosen ones; as trained when None.
         require_lora: refuse to make an image without any LoRA.
         executor: a name of `EXECUTORS`, or "auto".
         base: how to name the base model in the record; its own name or path when empty.
@@ -99,7 +104,7 @@ def generate(
         BadOption: an empty prompt or a value out of its range.
         UnknownName: no such method, option, router, encoder or executor.
         NothingRelevant: `require_lora`, and no LoRA was chosen.
-        WrongBase: a LoRA does not fit the pipeline; nothing was touched.
+        WrongBase: a chosen LoRA, or none of all, fits the pipeline; nothing was touched.
         UnreadableFile: a chosen LoRA cannot be read.
     """
     request = Request(
@@ -125,10 +130,15 @@ def generate(
         top_k=top_k,
         threshold=threshold,
     )
+    library = library.fitting(family_of(pipe))
     route = make_route(prompt, library, router=router, encoder=model, **given)
     if require_lora:
         require(route)
+    if equalise is not None:
+        route = equalised(route, equalise, pipe)
     plan = prepare(pipe, job, route)
+    if equalise is not None:
+        check_weighed(plan, route, request)
     return make(pipe, job, route, plan, names=(base, label(encoder, model)))
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
 from lorafusion import formats
-from lorafusion.errors import EmptyLibrary, UnknownName, UnreadableFile
-from lorafusion.library.card import Card
+from lorafusion.errors import EmptyLibrary, UnknownName, UnreadableFile, WrongBase
+from lorafusion.families import UNKNOWN
 from lorafusion.library.entry import Entry
 from lorafusion.library.keys import Encoder, key_vectors
-from lorafusion.library.listing import Listed, listed
-from lorafusion.library.settings import FILE, read_settings
+from lorafusion.library.listing import Listed, listing
+from lorafusion.library.settings import FILE
 from lorafusion.library.sidecars import read_sidecars
 from lorafusion.library.store import KeyStore
 from lorafusion.library.survey import Survey, survey
@@ -32,11 +32,15 @@ class Library:
     Args:
         folder: searched with the folders in it for ``.safetensors`` files.
         texts: name -> key text, before any other source of key text.
-        lenient: leave broken files out instead of raising, and use a LoRA without its sidecar where
-            that cannot be parsed; `skipped` says which and why.
+        lenient: leave broken files out instead of raising, use a LoRA without its sidecar where that
+            cannot be parsed, and pass over settings that fit no file; `skipped` and `listing` say
+            which and why.
 
     Attributes:
-        skipped: name of a file that was left out -> the reason; empty unless `lenient`.
+        listing: all that is known of each file unread, those that were left out too.
+        skipped: name of a file that was left out -> the reason; empty unless `lenient` or made by
+            `fitting`.
+        foreign: those of them that are for another base model.
 
     Raises:
         UnreadableFile: no such folder, a broken LoRA file, a sidecar that cannot be parsed.
@@ -53,20 +57,25 @@ class Library:
     ) -> None:
         self.folder = Path(folder).expanduser()
         seen = survey(self.folder)
-        self.skipped = {item.name: item.reading.problem for item in seen.items}
         if not lenient:
             _check(seen)
-        self.skipped = {name: why for name, why in self.skipped.items() if why and lenient}
-        user = _user_cards(self.folder, [item.name for item in seen.items], texts or {})
+        self.listing = listing(seen, texts or {})
+        if self.listing.strays and not lenient:
+            known = [file.name for file in self.listing.files]
+            raise UnknownName(
+                f"{self.folder / FILE}: {unknown('LoRA', self.listing.strays[0], known)}"
+            )
+        left_out = self.listing.skipped if lenient else ()
+        self.skipped = {file.name: file.reading.problem for file in left_out}
+        self.foreign: Mapping[str, str] = {}
         self._entries = {
-            item.name: _entry(listed(seen, item, user.get(item.name, Card())))
-            for item in seen.items
-            if item.name not in self.skipped
+            file.name: _entry(file) for file in self.listing.files if file.name not in self.skipped
         }
         if not self._entries:
-            name, why = next(iter(self.skipped.items()))
+            first = self.listing.skipped[0]
             raise EmptyLibrary(
-                f"{self.folder}: none of its {len(seen.items)} files can be used; {name}: {why}"
+                f"{self.folder}: none of its {len(seen.items)} files can be used; "
+                f"{first.path.name}: {first.reading.problem}"
             )
         self._keys: dict[str, Float[Tensor, "n d"]] = {}
 
@@ -85,9 +94,11 @@ class Library:
         Raises:
             UnknownName: there is none; the message offers the nearest.
             UnreadableFile: it was left out, because it is broken or refused.
+            WrongBase: it was left out, because it is for another base model.
         """
         if name in self.skipped:
-            raise UnreadableFile(f"{self.folder}: {name}: {self.skipped[name]}")
+            kind = WrongBase if name in self.foreign else UnreadableFile
+            raise kind(f"{self.folder}: {name}: {self.skipped[name]}")
         if name not in self._entries:
             raise UnknownName(f"{self.folder}: {unknown('LoRA', name, self.names)}")
         return self._entries[name]
@@ -99,6 +110,37 @@ class Library:
     def names(self) -> list[str]:
         """All names, sorted."""
         return list(self._entries)
+
+    def fitting(self, family: str) -> Library:
+        """The same library without the LoRAs that are known to be for another family.
+
+        Those of an unknown family stay, since only the model itself can tell; so do all, when
+        `family` is unknown.
+
+        Args:
+            family: a name of `FAMILIES`, or "unknown".
+
+        Raises:
+            WrongBase: none is left; the message says what they are for.
+        """
+        if family == UNKNOWN:
+            return self
+        foreign = {
+            entry.name: f"is for {entry.family}, not for {family}"
+            for entry in self
+            if entry.family not in (UNKNOWN, family)
+        }
+        if len(foreign) == len(self):
+            name, why = next(iter(foreign.items()))
+            raise WrongBase(
+                f"{self.folder}: none of its {len(self)} LoRAs fits this base model; {name} {why}"
+            )
+        rest = copy.copy(self)
+        rest.skipped = self.skipped | foreign
+        rest.foreign = foreign
+        rest._entries = {n: entry for n, entry in self._entries.items() if n not in foreign}
+        rest._keys = {}
+        return rest
 
     def keys(self, encoder: Encoder) -> Float[Tensor, "n d"]:
         """The key vectors, in the order of iteration: [n, d], float32, rows of length 1.
@@ -140,17 +182,5 @@ def _entry(file: Listed) -> Entry:
         card.triggers,
         strength=card.strength,
         preview=file.preview,
+        family=file.reading.family,
     )
-
-
-def _user_cards(folder: Path, names: list[str], texts: Mapping[str, str]) -> dict[str, Card]:
-    """Name -> what the user says; the `texts` argument goes before the settings file."""
-    cards = read_settings(folder)
-    for where, given in ((str(folder / FILE), cards), ("texts", texts)):
-        for name in given:
-            if name not in names:
-                raise UnknownName(f"{where}: {unknown('LoRA', name, sorted(names))}")
-    for name, text in texts.items():
-        if text.strip():
-            cards[name] = replace(cards.get(name, Card()), text=text.strip())
-    return cards

@@ -26,6 +26,7 @@ class Entry:
         triggers: words that the training captions used.
         strength: how strongly its maker or user likes it, 1 being as trained; None when nobody said.
         preview: a picture beside the file, or None.
+        family: of the base model, by keys and shapes; "unknown" where they do not tell.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Entry:
     triggers: tuple[str, ...]
     strength: float | None = None
     preview: Path | None = None
+    family: str = "unknown"
 
     @cached_property
     def sha256(self) -> str:

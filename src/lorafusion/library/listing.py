@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lorafusion.errors import UnknownName
 from lorafusion.library.card import Card, first
 from lorafusion.library.keytext import TextFrom
 from lorafusion.library.naming import label_of, words_of_name
 from lorafusion.library.reading import Reading
 from lorafusion.library.settings import read_settings
 from lorafusion.library.survey import Item, Survey
+from lorafusion.registry import unknown
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,33 @@ class Listing:
         return tuple(file for file in self.files if file.reading.problem)
 
 
-def listing(seen: Survey) -> Listing:
+def usual_family(files: Sequence[Listed]) -> str:
+    """The family of more than half of the files, or "unknown"."""
+    counted = Counter(file.reading.family for file in files).most_common(1)
+    return counted[0][0] if counted and 2 * counted[0][1] > len(files) else "unknown"
+
+
+def listing(seen: Survey, texts: Mapping[str, str] | None = None) -> Listing:
     """Add what the user says to a survey.
+
+    Args:
+        seen: the folder.
+        texts: name -> key text, before any other source of key text.
 
     Raises:
         InputError: the settings file cannot be read.
+        UnknownName: `texts` names a LoRA that is not there.
     """
     said = read_settings(seen.folder)
+    names = {item.name for item in seen.items}
+    strays = sorted(said.keys() - names)
+    for name, text in (texts or {}).items():
+        if name not in names:
+            raise UnknownName(f"texts: {unknown('LoRA', name, sorted(names))}")
+        if text.strip():
+            said[name] = replace(said.get(name, Card()), text=text.strip())
     files = tuple(listed(seen, item, said.get(item.name, Card())) for item in seen.items)
-    strays = said.keys() - {item.name for item in seen.items}
-    return Listing(seen, files, tuple(sorted(strays)))
+    return Listing(seen, files, tuple(strays))
 
 
 def listed(seen: Survey, item: Item, user: Card) -> Listed:

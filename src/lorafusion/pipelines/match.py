@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from lorafusion.errors import WrongBase
-from lorafusion.executors.site import misfit
+from lorafusion.executors.site import find_parameter, misfit
 from lorafusion.lora import LoRA
 
 DENOISERS = ("unet", "transformer")
@@ -25,6 +26,21 @@ def denoiser_name(pipe: Any) -> str:
     raise WrongBase(
         f"{type(pipe).__name__} has no denoiser; expected a component named {' or '.join(DENOISERS)}"
     )
+
+
+def base_weights(pipe: Any, lora: LoRA) -> dict[str, Float[Tensor, "..."]]:
+    """Target path -> the pipeline's weight, for every target of a LoRA.
+
+    Raises:
+        WrongBase: the LoRA does not fit.
+    """
+    check(pipe, lora)
+    weights = {}
+    for component in lora.components:
+        for path in lora.part(component):
+            layer, name = find_parameter(getattr(pipe, component), path)
+            weights[f"{component}.{path}"] = getattr(layer, name).detach()
+    return weights
 
 
 def check(pipe: Any, lora: LoRA) -> None:
