@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("numpy", "sentence-transformers", "torch", "transformers")
+PACKAGES = ("numpy", "safetensors", "sentence-transformers", "torch", "transformers", "typer")
 
 
 def provenance(command: str, files: Iterable[Path], **settings: object) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def provenance(command: str, files: Iterable[Path], **settings: object) -> dict[
         "settings": settings,
         "revision": _git("rev-parse", "HEAD"),
         "changed files": _git(
-            "status", "--porcelain", "--", "src", "benchmarks/routing"
+            "status", "--porcelain", "--", "src", "benchmarks/**/*.py"
         ).splitlines(),
         "versions": {"lorafusion": lorafusion.__version__, "python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES},
@@ -42,6 +42,7 @@ def provenance(command: str, files: Iterable[Path], **settings: object) -> dict[
             "threads used": torch.get_num_threads(),
             "system": f"{platform.system()} {platform.machine()}",
             "load at the start": round(os.getloadavg()[0], 1),
+            "niceness": os.nice(0),
         },
         "data": {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in sorted(files)

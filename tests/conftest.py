@@ -18,7 +18,8 @@ from tests import tiny
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 # The same cases every time, so that a red check is the change's own; HYPOTHESIS_PROFILE=explore for new ones.
-settings.register_profile("steady", derandomize=True)
+# A machine that is busy with something else makes no test wrong.
+settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("explore", derandomize=False, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 logging.getLogger("transformers").setLevel(logging.ERROR)

@@ -14,11 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.library import clock
+from benchmarks.files import write_whole
 from benchmarks.library.folder import change, make
+from benchmarks.provenance import provenance
 
 RUNS = 5
 CLI = ("-m", "lorafusion", "library")
-SAFE_OPEN = """
+SAFE_EXPLAIN = """
+import sys, time; start = time.perf_counter()
+from lorafusion.library import Library; from lorafusion.routing import encoder_of, route
+library = Library(sys.argv[1], lenient=True); opened = time.perf_counter()
+model = encoder_of("minilm"); model.encode(["warm"]); loaded = time.perf_counter()
+found = route("a thing", library, encoder=model)
+print(opened - start, loaded - opened, time.perf_counter() - loaded)
+"""
+OPEN = """
 import sys; from pathlib import Path; from safetensors import safe_open
 for path in Path(sys.argv[1]).rglob("*.safetensors"):
     with safe_open(path, "np") as file: file.metadata(), list(file.keys())
@@ -27,6 +37,14 @@ JSON = """
 import json, sys; from pathlib import Path
 for path in Path(sys.argv[1]).rglob("*.safetensors"):
     with path.open("rb") as file: json.loads(file.read(int.from_bytes(file.read(8), "little")))
+"""
+EXPLAIN = """
+import sys, time; start = time.perf_counter()
+from lorafusion.library import Library; from lorafusion.routing import encoder_of, route
+library = Library(sys.argv[1], lenient=True); opened = time.perf_counter()
+model = encoder_of("minilm"); model.encode(["warm"]); loaded = time.perf_counter()
+found = route("a thing", library, encoder=model)
+print(opened - start, loaded - opened, time.perf_counter() - loaded)
 """
 OPEN = """
 import sys, time; from lorafusion.library import Library
@@ -45,16 +63,15 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/library.json"))
     asked = parser.parse_args()
+    command = "python -m benchmarks.library " + " ".join(sys.argv[1:])
+    origin = provenance(command.strip(), [], files=asked.files, runs=RUNS)
     with tempfile.TemporaryDirectory(prefix="lorafusion-") as temporary:
         home = Path(temporary)
         os.environ["LORAFUSION_CACHE"] = str(home / "cache")
         make(home / "loras", asked.files)
         found = measure(home)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    part = asked.out.with_name(f".{asked.out.name}.part")
-    document = {"files": asked.files, **found, "provenance": clock.provenance()}
-    part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    part.replace(asked.out)
+    document = {"files": asked.files, **found, "provenance": origin}
+    write_whole(asked.out, json.dumps(document, indent=1) + "\n")
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
 
 
@@ -80,12 +97,26 @@ def measure(home: Path) -> dict[str, Any]:
         "warm list": listing,
         "warm list --json": clock.timed([*CLI, "list", *at, "--json"], RUNS)[0],
         "warm Library, in process": float(clock.timed(["-c", OPEN, str(folder)])[1]),
+        "warm explain": _explained(folder, at),
         "one changed file": _changed(folder, at),
         "after kill -9": _killed(folder, cache, at),
         "catalogue bytes": sum(path.stat().st_size for path in cache.iterdir()),
     }
     best = min(times["median"] for times in anew.values())
     return found | {"ratio to every header anew": round(best / listing["median"], 1)}
+
+
+def _explained(folder: Path, at: tuple[str, ...]) -> dict[str, Any]:
+    """The command, after a first one that stores the keys; and what its time goes to, in process."""
+    words = ["-m", "lorafusion", "explain", "a thing", *at, "--json"]
+    first = clock.timed(words)[0]
+    parts = clock.timed(["-c", EXPLAIN, str(folder)])[1].split()
+    names = ("imports and library", "encoder loaded", "routed")
+    return {
+        "first, keys are made": first,
+        "command": clock.timed(words, 3)[0],
+        "in process": dict(zip(names, map(float, parts), strict=True)),
+    }
 
 
 def _changed(folder: Path, at: tuple[str, ...]) -> dict[str, Any]:

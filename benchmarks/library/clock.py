@@ -1,30 +1,36 @@
-"""Wall times of fresh processes, and where they were taken."""
+"""Wall and processor times of fresh processes."""
 
 from __future__ import annotations
 
-import os
-import platform
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from benchmarks.provenance import ROOT
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of several runs."""
+    """Seconds of several runs.
+
+    Attributes:
+        median: wall time.
+        fastest: likewise.
+        slowest: likewise.
+        processor: the median of processor seconds, children included; other work on the machine does
+            not count.
+        runs: how many.
+    """
 
     median: float
     fastest: float
     slowest: float
+    processor: float
     runs: int
 
 
@@ -34,34 +40,20 @@ def timed(words: Sequence[str], runs: int = 1) -> tuple[dict[str, Any], str]:
     Raises:
         CalledProcessError: it failed.
     """
-    seconds, said = [], ""
+    seconds, busy, said = [], [], ""
     for _ in range(runs):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), _used()
         ran = subprocess.run(  # noqa: S603 - words of this benchmark
             [sys.executable, *words], capture_output=True, text=True, check=True, cwd=ROOT
         )
         seconds.append(time.perf_counter() - start)
+        busy.append(_used() - used)
         said = ran.stdout.strip().rpartition("\n")[2]
     middle, least, most = (round(f(seconds), 3) for f in (median, min, max))
-    return asdict(Times(middle, least, most, runs)), said
+    return asdict(Times(middle, least, most, round(median(busy), 3), runs)), said
 
 
-def provenance() -> dict[str, Any]:
-    """The state of the code, the versions and the machine that numbers belong to."""
-    return {
-        "command": "python -m benchmarks.library " + " ".join(sys.argv[1:]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "safetensors", "typer", "rich")},
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "processors": os.cpu_count(),
-        "load": [round(value, 2) for value in os.getloadavg()],
-        "niceness": os.nice(0),
-    }
-
-
-def _git(*words: str) -> str:
-    ran = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603, S607 - git
-    return ran.stdout.strip()
+def _used() -> float:
+    """Processor seconds of all processes that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -160,5 +160,7 @@ def test_a_lenient_library_leaves_broken_files_out_and_says_why(folder: Path) ->
 
 def test_a_lenient_library_of_nothing_but_broken_files_is_empty(tmp_path: Path) -> None:
     (tmp_path / "robot.safetensors").touch()
-    with pytest.raises(EmptyLibrary, match="none of its 1 files can be used; robot: is empty"):
+    with pytest.raises(
+        EmptyLibrary, match="none of its 1 files can be used; robot.safetensors: is empty"
+    ):
         Library(tmp_path, lenient=True)

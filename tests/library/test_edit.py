@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lorafusion.errors import BadOption, NotWritable, UnreadableFile
 from lorafusion.library.card import Card
 from lorafusion.library.edit import edit_settings
-from lorafusion.library.settings import FILE, read_settings
+from lorafusion.library.settings import FILE, Said, read_settings
 
 BY_HAND = """# mine
 
@@ -35,7 +35,7 @@ def edited(folder: Path, before: str, name: str, **fields: object) -> str:
 def test_the_first_words_make_the_file(tmp_path: Path) -> None:
     path = edit_settings(tmp_path, "robot v1.0", {"text": 'a "robot"', "strength": 0.8})
     assert path.read_text() == '[lora."robot v1.0"]\ntext = "a \\"robot\\""\nstrength = 0.8\n'
-    assert read_settings(tmp_path) == {"robot v1.0": Card('a "robot"', strength=0.8)}
+    assert read_settings(tmp_path) == {"robot v1.0": Said(Card('a "robot"', strength=0.8))}
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -44,7 +44,7 @@ def test_only_what_is_asked_for_changes(tmp_path: Path) -> None:
     many = 'triggers = [\n    "rbt",  # first\n    "tin",\n]\n\n# blue things\n'
     one = 'triggers = ["a", "b"]\n\n# blue things\ncategory = "character"\n'
     assert after == BY_HAND.replace(many, one)
-    assert read_settings(tmp_path)["robot"] == Card("a robot", "character", ("a", "b"))
+    assert read_settings(tmp_path)["robot"].card == Card("a robot", "character", ("a", "b"))
 
 
 def test_a_field_and_a_table_can_be_added_and_removed(tmp_path: Path) -> None:
@@ -98,4 +98,4 @@ def test_any_words_come_back(
     edit_settings(folder, name, {"text": text, "triggers": triggers})
     edit_settings(folder, name, {"text": again})
     stripped = tuple(trigger.strip() for trigger in triggers)
-    assert read_settings(folder)[name] == Card(again.strip(), triggers=stripped)
+    assert read_settings(folder)[name].card == Card(again.strip(), triggers=stripped)

@@ -29,7 +29,7 @@ def test_fields_of_a_lora(tmp_path: Path) -> None:
         category = "style"
         """,
     )
-    assert read_settings(tmp_path) == {
+    assert {name: said.card for name, said in read_settings(tmp_path).items()} == {
         "robot": Card("a silver robot", "character", ("rbt",)),
         "style/robot": Card(category="style"),
     }
@@ -60,7 +60,7 @@ def test_a_mistake_is_named_in_one_line(
 
 def test_a_strength_is_a_number(tmp_path: Path) -> None:
     (tmp_path / "lorafusion.toml").write_text("[lora.robot]\nstrength = 1\n")
-    assert read_settings(tmp_path)["robot"].strength == 1.0
+    assert read_settings(tmp_path)["robot"].card.strength == 1.0
 
 
 @pytest.mark.parametrize("value", ["'0.8'", "true", "nan", "inf", "1e9", "1" + "0" * 400])

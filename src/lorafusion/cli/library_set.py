@@ -44,7 +44,7 @@ def set_words(
 
     They are kept in lorafusion.toml in the folder of the LoRAs, so that they move with it.
     """
-    from lorafusion.library.edit import edit_settings
+    from lorafusion.library.edit import say
 
     fields = _fields(clear or [], text=text, category=category, strength=strength)
     if trigger is not None:
@@ -53,7 +53,7 @@ def set_words(
         raise BadOption("nothing to set; give --text, --category, --trigger, --strength or --clear")
     files = shelf.look(library)
     file = shelf.named(files, name)
-    edit_settings(files.survey.folder, file.name, fields)
+    say(files, file, fields)
     changed = shelf.describe(shelf.named(shelf.look(library), name), None)
     if json:
         show.document(changed)

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 BUSY_SECONDS = 10.0
 
-MIGRATIONS = (
-    """
-    CREATE TABLE files (
-        path BLOB PRIMARY KEY,  -- absolute, as the file system has it: a name need not be UTF-8
-        stamp TEXT NOT NULL, beside TEXT NOT NULL, reader TEXT NOT NULL, reading TEXT NOT NULL
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE hashes (
-        path BLOB NOT NULL, kind TEXT NOT NULL, stamp TEXT NOT NULL, hash TEXT NOT NULL,
-        PRIMARY KEY (path, kind)
-    ) WITHOUT ROWID
-    """,
-)
-"""Number n, from 1, brings a database of version n - 1 to version n. Never edited: add one."""
 
-
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     """An open database of the newest version, made where there is none.
+
+    Args:
+        path: the file; its folder is made.
+        migrations: number n, from 1, brings a database of version n - 1 to version n.
 
     Raises:
         OSError: its folder cannot be made.
@@ -36,7 +25,7 @@ def connect(path: Path) -> sqlite3.Connection:
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            return _open(path)
+            return _open(path, migrations)
         except sqlite3.OperationalError as error:
             busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
             if not busy or time.monotonic() > deadline:
@@ -44,15 +33,15 @@ def connect(path: Path) -> sqlite3.Connection:
             time.sleep(0.01)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for a writer
         connection.execute("PRAGMA synchronous = NORMAL")  # a cache: a power cut may cost a batch
-        if _version(connection) != len(MIGRATIONS):
-            _migrate(connection, path)
+        if _version(connection) != len(migrations):
+            _migrate(connection, path, migrations)
         connection.isolation_level = "IMMEDIATE"  # `with connection` is a transaction
     except BaseException:
         connection.close()
@@ -60,15 +49,15 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection)  # another process may just have done it
-        if version > len(MIGRATIONS):
+        if version > len(migrations):
             raise sqlite3.DatabaseError(f"{path} was made by a newer version of lorafusion")
-        for migration in MIGRATIONS[version:]:
+        for migration in migrations[version:]:
             connection.execute(migration)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -15,18 +15,39 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from lorafusion.errors import BadOption, NotWritable
-from lorafusion.library.settings import FILE, read_settings
+from lorafusion.library.listing import Listed, Listing
+from lorafusion.library.settings import CONTENT, FILE, read_settings
 
 Value: TypeAlias = str | float | tuple[str, ...] | None
 
 
-def edit_settings(folder: Path, name: str, fields: Mapping[str, Value]) -> Path:
+def say(files: Listing, file: Listed, fields: Mapping[str, Value]) -> Path:
+    """Set or remove the user's words about one file of a folder, whatever it was called before.
+
+    Raises:
+        InputError, BadOption, NotWritable: as `edit_settings`.
+    """
+    folder, owners = files.survey.folder, files.owners
+    # Words under this name that are about another file get that file's name first.
+    for other, name in owners.items():
+        if name == file.name != other:
+            edit_settings(folder, other, {}, was=name)
+            break
+    was = owners.get(file.name, "")
+    return edit_settings(folder, file.name, fields, content=file.reading.sample, was=was)
+
+
+def edit_settings(
+    folder: Path, name: str, fields: Mapping[str, Value], *, content: str = "", was: str = ""
+) -> Path:
     """Set or remove fields of one LoRA.
 
     Args:
         folder: of the library.
         name: of the LoRA.
         fields: of `settings.FIELDS`; None removes one.
+        content: of the file, by which the words find it again under another name.
+        was: the name under which the file holds words about it until now; they are kept.
 
     Returns:
         the settings file.
@@ -39,14 +60,17 @@ def edit_settings(folder: Path, name: str, fields: Mapping[str, Value]) -> Path:
     path = folder / FILE
     read_settings(folder)  # says in its own words what is wrong with it
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    fields = {**fields, **({CONTENT: content} if content else {})}
     lines = before.removesuffix("\n").split("\n") if before else []
-    start, end = _section(lines, name)
+    start, end = _section(lines, was or name)
+    if was not in ("", name) and start != end:
+        lines[start - 1] = f"[lora.{_text(name)}]"
     if start == end:
         lines += [*([""] if lines else []), f"[lora.{_text(name)}]"]
         start = end = len(lines)
     section = _edited(lines[start:end], fields)
     after = "\n".join([*lines[:start], *section, *lines[end:]]) + "\n"
-    if _parsed(after) != _wanted(before, name, fields):
+    if _parsed(after) != _wanted(before, was or name, name, fields):
         raise BadOption(
             f"{path}: [lora.{name}] is written in a way that cannot be changed from here, or a "
             "value cannot be stored; edit the file by hand"
@@ -91,10 +115,11 @@ def _assignment(section: list[str], field: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _wanted(before: str, name: str, fields: Mapping[str, Value]) -> dict[str, Any]:
+def _wanted(before: str, was: str, name: str, fields: Mapping[str, Value]) -> dict[str, Any]:
     """What the file is to say."""
     content = tomllib.loads(before)
-    said = content.setdefault("lora", {}).setdefault(name, {})
+    loras = content.setdefault("lora", {})
+    said = loras[name] = loras.pop(was, {})
     for field, value in fields.items():
         said.pop(field, None)
         if value is not None:

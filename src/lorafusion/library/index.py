@@ -22,6 +22,22 @@ from lorafusion.library.cachefolder import cache_folder
 from lorafusion.library.reading import Reading
 
 FILE = "library.sqlite"
+MIGRATIONS = (
+    """
+    CREATE TABLE files (
+        path BLOB PRIMARY KEY,  -- absolute, as the file system has it: a name need not be UTF-8
+        stamp TEXT NOT NULL, beside TEXT NOT NULL, reader TEXT NOT NULL, reading TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE hashes (
+        path BLOB NOT NULL, kind TEXT NOT NULL, stamp TEXT NOT NULL, hash TEXT NOT NULL,
+        PRIMARY KEY (path, kind)
+    ) WITHOUT ROWID
+    """,
+)
+"""Number n, from 1, brings a database of version n - 1 to version n. Never edited: add one."""
+
 _LOG = logging.getLogger(__name__)
 _PROBLEMS = (OSError, RuntimeError, sqlite3.Error)
 
@@ -101,7 +117,7 @@ class Index:
         if self._broken:
             return []
         try:
-            with closing(database.connect(self._file())) as connection:
+            with closing(database.connect(self._file(), MIGRATIONS)) as connection:
                 return connection.execute(query, values).fetchall()
         except _PROBLEMS as error:
             self._warn("read", error)
@@ -111,7 +127,7 @@ class Index:
         if self._broken or not rows:
             return
         try:
-            with closing(database.connect(self._file())) as connection, connection:
+            with closing(database.connect(self._file(), MIGRATIONS)) as connection, connection:
                 connection.executemany(query, rows)
         except _PROBLEMS as error:
             self._warn("written", error)

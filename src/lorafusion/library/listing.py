@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lorafusion.errors import UnknownName
 from lorafusion.library.card import Card, first
+from lorafusion.library.following import followed
 from lorafusion.library.keytext import TextFrom
 from lorafusion.library.naming import label_of, words_of_name
 from lorafusion.library.reading import Reading
@@ -50,12 +51,14 @@ class Listing:
     Attributes:
         survey: how the folder was looked at.
         files: sorted by name, those with problems too.
-        strays: names in the settings file that no file has.
+        strays: names in the settings file that no file has, by name or by content.
+        owners: name of a file -> the name in the settings file whose words it has.
     """
 
     survey: Survey
     files: tuple[Listed, ...]
     strays: tuple[str, ...]
+    owners: Mapping[str, str]
 
     @property
     def usable(self) -> tuple[Listed, ...]:
@@ -86,15 +89,16 @@ def listing(seen: Survey, texts: Mapping[str, str] | None = None) -> Listing:
         UnknownName: `texts` names a LoRA that is not there.
     """
     said = read_settings(seen.folder)
+    owners, strays = followed(said, seen.items)
     names = {item.name for item in seen.items}
-    strays = sorted(said.keys() - names)
+    cards = {name: said[owner].card for name, owner in owners.items()}
     for name, text in (texts or {}).items():
         if name not in names:
             raise UnknownName(f"texts: {unknown('LoRA', name, sorted(names))}")
         if text.strip():
-            said[name] = replace(said.get(name, Card()), text=text.strip())
-    files = tuple(listed(seen, item, said.get(item.name, Card())) for item in seen.items)
-    return Listing(seen, files, tuple(strays))
+            cards[name] = replace(cards.get(name, Card()), text=text.strip())
+    files = tuple(listed(seen, item, cards.get(item.name, Card())) for item in seen.items)
+    return Listing(seen, files, tuple(strays), owners)
 
 
 def listed(seen: Survey, item: Item, user: Card) -> Listed:

@@ -164,7 +164,10 @@ def _described(table: _Table) -> dict[str, Any]:
 
 
 def _sample(path: Path, head: Header) -> str:
-    """A hash of names, shapes, dtypes and a few blocks of the tensors."""
+    """A hash of names, shapes, dtypes and a few blocks of the tensors.
+
+    Users' settings hold it (`following`): another way of hashing would lose their words' files.
+    """
     digest = hashlib.blake2b(digest_size=16)
     digest.update(repr((tuple(head.shapes.items()), tuple(head.dtypes.values()))).encode())
     with path.open("rb") as file:

@@ -5,13 +5,16 @@
     category = "character"
     triggers = ["robot"]
     strength = 0.8
+    content = "9f86d081884c7d659a2feaa0c55ad015"
 
-A name with a dot or a slash is quoted: ``[lora."style/robot"]``.
+`content` is written by ``library set``: by it the words find the file again when it has another name
+(`following`). A name with a dot or a slash is quoted: ``[lora."style/robot"]``.
 """
 
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +27,23 @@ MOST = 100.0
 """A strength beyond this is a slip of the hand."""
 
 FIELDS = ("text", "category", "triggers", "strength")
+CONTENT = "content"
 
 
-def read_settings(folder: Path) -> dict[str, Card]:
+@dataclass(frozen=True)
+class Said:
+    """What the user says about one LoRA.
+
+    Attributes:
+        card: the words.
+        content: of the file that they were said about (`Reading.sample`), or "".
+    """
+
+    card: Card
+    content: str = ""
+
+
+def read_settings(folder: Path) -> dict[str, Said]:
     """Name of a LoRA -> what the user says about it; empty without a settings file.
 
     Raises:
@@ -47,22 +64,23 @@ def read_settings(folder: Path) -> dict[str, Card]:
     loras = tables.get("lora", {})
     if not isinstance(loras, dict):
         raise BadOption(f"{path}: 'lora' is not a table; write [lora.<name>] above its fields")
-    return {name: _card(path, name, fields) for name, fields in loras.items()}
+    return {name: _said(path, name, fields) for name, fields in loras.items()}
 
 
-def _card(path: Path, name: str, fields: Any) -> Card:
+def _said(path: Path, name: str, fields: Any) -> Said:
     where = f"{path}: [lora.{name}]"
     if not isinstance(fields, dict):
         raise BadOption(f"{where} is not a table; write [lora.{name}] above its fields")
     for field in fields:
-        if field not in FIELDS:
+        if field not in (*FIELDS, CONTENT):
             raise UnknownName(f"{where}: {unknown('field', field, list(FIELDS))}")
-    return Card(
+    card = Card(
         text=_text(where, "text", fields.get("text", "")),
         category=_text(where, "category", fields.get("category", "")),
         triggers=_texts(where, "triggers", fields.get("triggers", [])),
         strength=_number(where, "strength", fields.get("strength")),
     )
+    return Said(card, _text(where, CONTENT, fields.get(CONTENT, "")))
 
 
 def _text(where: str, field: str, value: object) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -18,16 +17,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lorafusion.library import database
 from lorafusion.library.cachefolder import cache_folder
 
 _LOG = logging.getLogger(__name__)
-_BUSY_SECONDS = 10.0
-_TABLE = """
-CREATE TABLE IF NOT EXISTS keys (
-    encoder TEXT NOT NULL, text_sha256 TEXT NOT NULL, vector BLOB NOT NULL,
-    PRIMARY KEY (encoder, text_sha256)
-) WITHOUT ROWID
-"""
+_AT_ONCE = 500
+"""Keys of one query; SQLite takes 999 values at least."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE IF NOT EXISTS keys (  -- databases of before migrations have it and no number
+        encoder TEXT NOT NULL, text_sha256 TEXT NOT NULL, vector BLOB NOT NULL,
+        PRIMARY KEY (encoder, text_sha256)
+    ) WITHOUT ROWID
+    """,
+)
+"""As `database.connect` takes them. Never edited: add one."""
 
 
 class KeyStore:
@@ -43,18 +48,17 @@ class KeyStore:
 
     def read(self, encoder: str, texts: Sequence[str]) -> dict[str, Float[Tensor, " d"]]:
         """Text -> stored vector [d], float32, bit for bit as it was written; only those it has."""
-        rows: dict[str, bytes] = {}
         if not encoder:
             return {}
+        digests = {_digest(text): text for text in texts}
+        rows: dict[str, object] = {}
         try:
-            with closing(self._connect()) as connection:
-                for text in dict.fromkeys(texts):
-                    row = connection.execute(
-                        "SELECT vector FROM keys WHERE encoder = ? AND text_sha256 = ?",
-                        (encoder, _digest(text)),
-                    ).fetchone()
-                    if row is not None:
-                        rows[text] = row[0]
+            with closing(database.connect(self._file(), MIGRATIONS)) as connection:
+                for some in _batches(list(digests)):
+                    marks = ", ".join("?" * len(some))
+                    query = f"SELECT text_sha256, vector FROM keys WHERE encoder = ? AND text_sha256 IN ({marks})"  # noqa: S608 - question marks alone
+                    found = connection.execute(query, (encoder, *some))
+                    rows |= {digests[digest]: row for digest, row in found}
         except (OSError, RuntimeError, sqlite3.Error) as error:
             self._warn("read", error)
         vectors = {text: _vector(row) for text, row in rows.items()}
@@ -66,35 +70,10 @@ class KeyStore:
             return
         rows = [(encoder, _digest(text), _bytes(vector)) for text, vector in vectors.items()]
         try:
-            with closing(self._connect()) as connection, connection:
+            with closing(database.connect(self._file(), MIGRATIONS)) as connection, connection:
                 connection.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", rows)
         except (OSError, RuntimeError, sqlite3.Error) as error:
             self._warn("written", error)
-
-    def _connect(self) -> sqlite3.Connection:
-        """An open database. SQLite does not wait by itself while another process sets WAL up."""
-        deadline = time.monotonic() + _BUSY_SECONDS
-        while True:
-            try:
-                return self._open()
-            except sqlite3.OperationalError as error:
-                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not busy or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-
-    def _open(self) -> sqlite3.Connection:
-        path = self._file()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
-        try:
-            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for a writer
-            connection.execute(_TABLE)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def _file(self) -> Path:
         return self._path or cache_folder() / "keys.sqlite"
@@ -114,6 +93,11 @@ class KeyStore:
             what,
             " ".join(str(error).split()),
         )
+
+
+def _batches(digests: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(digests), _AT_ONCE):
+        yield digests[start : start + _AT_ONCE]
 
 
 def _digest(text: str) -> str:
