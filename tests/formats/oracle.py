@@ -1,7 +1,7 @@
 """What the tensors of one module do to its weight, by loops and NumPy: the judge of our readers.
 
 Restated from the papers (arXiv:2106.09685, 2108.06098, 2309.14859, 2402.09353) and LyCORIS's code, with
-nothing of this package; compared by hand with lycoris-lora 4.1.3, `weight_gen` and `diff_weight`.
+nothing of this package; `tests/peers/test_lycoris.py` has LyCORIS itself as the judge.
 """
 
 from __future__ import annotations

@@ -10,8 +10,9 @@ _TEXT = """# Which LoRA files are read
 
 Every tensor of a file is used, or the file is refused with one line; nothing is skipped. The table is made from
 `tests/formats/cells.py`, and `tests/formats/test_cells.py` runs each cell: the change of every module, against loops
-in NumPy that restate the papers (`tests/formats/oracle.py`), within 1e-5. peft's own LoHa, LoKr and DoRA layers judge
-in `tests/peers/test_peft_kinds.py`. The modules' names are checked on full-size architectures without weights in
+in NumPy that restate the papers (`tests/formats/oracle.py`), within 1e-5. Nor is that our word alone: LyCORIS' own
+layers judge every kind in `tests/peers/test_lycoris.py`, peft's own LoHa, LoKr and DoRA layers in
+`tests/peers/test_peft_kinds.py`, and diffusers' own readers the files that we write. The modules' names are checked on full-size architectures without weights in
 `tests/families/test_places.py`.
 
 {table}
@@ -27,7 +28,7 @@ are written too.
 **Storage.** float32, float16, bfloat16, and eight bits (`F8_E4M3`, `F8_E5M2`), which are held exactly as float16.
 
 **Fused layers.** Where the original code has one matrix and diffusers several, the rows are cut exactly, whatever the
-kind; a LoKr whose copies the cut goes through is formed in full there. DoRA with lengths of columns (`dora_scale`
+kind, and joined exactly where a file is written in kohya's names; a LoKr whose copies the cut goes through is formed in full there. DoRA with lengths of columns (`dora_scale`
 [1, in]) depends on all rows together and is refused there.
 
 **DoRA.** At gate g the change is g · (W' - W0): a straight line from the base weight to the trained one. LyCORIS and
@@ -41,8 +42,7 @@ side, exact, or cut at `--rank` or `--energy`; LoHa and LoKr become low rank on 
 exported, because a file without the base weights cannot hold their sum.
 
 **Refused by name:** OFT, BOFT, GLoRA, a LoRA with biases (`lora_B.bias`), bundled textual inversions, `reshape_weight`,
-eight bits with scales of their own, last layers whose halves diffusers exchanges (`final_layer.adaLN_modulation`), text
-encoders of type T5 in kohya's spelling.
+eight bits with scales of their own, and last layers whose halves diffusers exchanges (`final_layer.adaLN_modulation`).
 """
 
 

@@ -80,6 +80,37 @@ def places(name: str, joined: bool = False) -> tuple[Place, ...]:
     return ()
 
 
+def original(target: str, family: str) -> tuple[str, tuple[Place, ...]] | None:
+    """The original module that holds a module of ours, and all the places in it.
+
+    Args:
+        target: component and path.
+        family: whose original code is meant; "flux" and "sd3" have one here.
+    """
+    path = target.removeprefix("transformer.")
+    for pattern, old, new in _inverted(family):
+        if found := pattern.fullmatch(path):
+            places = tuple(_place(each, found[1]) for each in new)
+            return old.replace("{n}", found[1]), places
+    return None
+
+
+_CODE = {"flux": ("double_blocks.", "single_blocks."), "sd3": ("joint_blocks.",)}
+
+
+@lru_cache
+def _inverted(family: str) -> list[tuple[re.Pattern[str], str, list[str]]]:
+    """Pattern of a path of ours, the original's name, and its places."""
+    number = re.escape("{n}")
+    return [
+        (re.compile(re.escape(one.partition("*")[0]).replace(number, "([0-9]{1,4})")), old, news)
+        for old, new in _RULES.items()
+        if old.startswith(_CODE.get(family, "\0"))
+        for news in [new.split()]
+        for one in news
+    ]
+
+
 @lru_cache
 def _compiled(joined: bool) -> list[tuple[re.Pattern[str], list[str]]]:
     dot = "_" if joined else "."

@@ -22,6 +22,10 @@ TEXT = """
     layer_norm2 embeddings token_embedding position_embedding final_layer_norm text_projection
 """
 
+_T5 = """
+    encoder block layer SelfAttention DenseReluDense q k v o wi wi_0 wi_1 wo
+"""
+
 _TRANSFORMER = """
     transformer_blocks single_transformer_blocks layers noise_refiner context_refiner attn attn2
     attention to_q to_k to_v to_out add_q_proj add_k_proj add_v_proj to_add_out ff ff_context net proj
@@ -47,6 +51,7 @@ def _vocabulary(text: str) -> Vocabulary:
 
 STABLE = _vocabulary(UNET + TEXT)
 TRANSFORMER = _vocabulary(_TRANSFORMER)
+T5 = _vocabulary(_T5)
 
 
 def joined(path: str) -> str:

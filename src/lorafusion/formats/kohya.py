@@ -9,20 +9,22 @@ Source: kohya-ss/sd-scripts, networks/lora.py, `LoRAModule` (scale = alpha / ran
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from torch import Tensor
 
 from lorafusion.errors import BadOption
 from lorafusion.families import FAMILIES, UNKNOWN, kohya, recognise
+from lorafusion.families.family import Family
 from lorafusion.formats import endings
 from lorafusion.formats.about import told
 from lorafusion.formats.alpha import alpha_of, as_tensor
 from lorafusion.formats.format import Format, Metadata, Tensors, low_ranks
 from lorafusion.formats.parts import Parts
 from lorafusion.formats.peft_config import KEY as PEFT_CONFIG
+from lorafusion.formats.rows import side_by_side
 from lorafusion.formats.strangers import refuse
-from lorafusion.lora import Delta, LoRA
+from lorafusion.lora import Delta, LoRA, LowRank
 
 EXAMPLE_KEYS = (
     "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight",
@@ -47,9 +49,10 @@ def read(tensors: Tensors, _metadata: Metadata) -> dict[str, Delta]:
         UnreadableFile: matrices without partner, of shapes that do not fit, or two for one target.
     """
     parts, strange = Parts(), []
+    t5 = kohya.t5_component(tensors)
     for key, tensor in tensors.items():
         known = endings.cut(key)
-        places = kohya.spread(known[0]) if known else ()
+        places = kohya.spread(known[0], t5) if known else ()
         if known and places:
             parts.spread(places, known[1], key, tensor)
         else:
@@ -74,18 +77,34 @@ def write(lora: LoRA) -> tuple[dict[str, Tensor], dict[str, str]]:
         family is not None and "text_encoder_2" in family.text
     )
     tensors: dict[str, Tensor] = {}
-    for target, delta in low_ranks(lora).items():
-        spelled = kohya.name(target, family, two)
-        if spelled is None:
-            raise BadOption(
-                f"LoRA {lora.name!r}: {target} has no name in kohya's format, which is for the "
-                "unet and text encoders of Stable Diffusion 1, 2 and XL; write 'peft' instead"
-            )
+    for spelled, delta in _modules(lora, family, two):
         tensors[f"{spelled}.lora_down.weight"] = delta.down
         tensors[f"{spelled}.lora_up.weight"] = delta.up
         tensors[f"{spelled}.alpha"] = as_tensor(alpha_of(delta.scale, delta.rank))
     # A header of the other format would contradict these alphas.
     return tensors, {key: text for key, text in told(lora).items() if key != PEFT_CONFIG}
+
+
+def _modules(lora: LoRA, family: Family | None, two: bool) -> Iterator[tuple[str, LowRank]]:
+    """Name in the file and change of each module; those that the original code has as one, as one."""
+    low = low_ranks(lora)
+    done: set[str] = set()
+    for target, delta in low.items():
+        if target in done:
+            continue
+        if fused := kohya.whole(target, family):
+            name, places = fused
+            done |= {place.target for place in places}
+            yield name, side_by_side([(low.get(p.target), p.share) for p in places])
+            continue
+        spelled = kohya.name(target, family, two)
+        if spelled is None:
+            raise BadOption(
+                f"LoRA {lora.name!r}: {target} has no name in kohya's format, which is for the "
+                "unet and text encoders of Stable Diffusion 1, 2 and XL, and the blocks of Flux and "
+                "Stable Diffusion 3; write 'peft' instead"
+            )
+        yield spelled, delta
 
 
 FORMAT = Format("kohya", EXAMPLE_KEYS, matches, read, write)
