@@ -12,8 +12,8 @@ Every tensor of a file is used, or the file is refused with one line; nothing is
 `tests/formats/cells.py`, and `tests/formats/test_cells.py` runs each cell: the change of every module, against loops
 in NumPy that restate the papers (`tests/formats/oracle.py`), within 1e-5. Nor is that our word alone: LyCORIS' own
 layers judge every kind in `tests/peers/test_lycoris.py`, peft's own LoHa, LoKr and DoRA layers in
-`tests/peers/test_peft_kinds.py`, and diffusers' own readers the files that we write. The modules' names are checked on full-size architectures without weights in
-`tests/families/test_places.py`.
+`tests/peers/test_peft_kinds.py`, and diffusers' own readers the files that we write. The modules' names are checked
+on full-size architectures without weights in `tests/families/test_places.py`.
 
 {table}
 
@@ -28,8 +28,8 @@ are written too.
 **Storage.** float32, float16, bfloat16, and eight bits (`F8_E4M3`, `F8_E5M2`), which are held exactly as float16.
 
 **Fused layers.** Where the original code has one matrix and diffusers several, the rows are cut exactly, whatever the
-kind, and joined exactly where a file is written in kohya's names; a LoKr whose copies the cut goes through is formed in full there. DoRA with lengths of columns (`dora_scale`
-[1, in]) depends on all rows together and is refused there.
+kind, and joined exactly where a file is written in kohya's names; a LoKr whose copies the cut goes through is formed
+in full there. DoRA with lengths of columns (`dora_scale` [1, in]) depends on all rows together and is refused there.
 
 **DoRA.** At gate g the change is g · (W' - W0): a straight line from the base weight to the trained one. LyCORIS and
 peft scale inside the norm instead, which is the same at 0 and at 1.
