@@ -43,7 +43,7 @@ def correlate(
     if json:
         show.document(told)
         return
-    titles = ("metric", "axis", "", "Pearson", "Spearman", "Kendall", "pairs ordered alike")
+    titles = ("metric, axis", "", "pooled", "within sets")
     show.rows(titles, [cells for one in compared for cells in _lines(one)])
     for axis, said in told["raters"].items():
         alpha = "unknown" if said["alpha"] is None else f"{said['alpha']:.3f}"
@@ -53,14 +53,14 @@ def correlate(
 
 
 def _lines(one: Compared) -> list[tuple[str, ...]]:
-    """A line for all images together and one within sets."""
-    pooled = [_cell(estimate) for estimate in one.pooled.values()]
-    within = [_cell(estimate) for estimate in one.within.values()]
-    pairs = f"{_cell(one.agreement, percent=True)} of {one.pairs.pairs}"
-    return [
-        (one.metric, one.axis, "pooled", *pooled, ""),
-        ("", "", "within sets", *within, pairs),
+    """A line for each correlation, and one for pairs; metric and axis stand on the first two."""
+    names = [one.metric, f"  {one.axis}", "", ""]
+    lines = [
+        (name.capitalize(), _cell(pooled), _cell(one.within[name]))
+        for name, pooled in one.pooled.items()
     ]
+    lines.append((f"{one.pairs.pairs} pairs alike", "", _cell(one.agreement, percent=True)))
+    return [(name, *cells) for name, cells in zip(names, lines, strict=True)]
 
 
 def _cell(estimate: Estimate, *, percent: bool = False) -> str:
