@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_within_sets_the_metric_is_perfect_though_pooled_it_is_reversed(file: Path) -> None:
     ratings = read_ratings(file)
-    found = document(ratings, correlate(ratings))["results"]
+    found = document(ratings, correlate(ratings, draws=20))["results"]
     by = {(one["metric"], one["axis"]): one for one in found}
     assert list(by) == [
         ("clip", "composition"),
@@ -46,7 +46,7 @@ def test_within_sets_the_metric_is_perfect_though_pooled_it_is_reversed(file: Pa
 
 def test_a_missing_rating_leaves_its_image_out_and_words_are_ignored(file: Path) -> None:
     ratings = read_ratings(file)
-    told = document(ratings, correlate(ratings, ["clip"]))
+    told = document(ratings, correlate(ratings, ["clip"], draws=20))
     assert [one["images"] for one in told["results"]] == [4, 3]
     assert told["ignored"] == ["note"]
     assert told["raters"]["composition"]["raters"] == 2
@@ -82,11 +82,11 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, text: str, seen: st
 
 
 def test_the_command_prints_json_or_a_table(lf, file: Path) -> None:
-    ran = lf("bench", "correlate", file, "--json", "--draws", "50")
+    ran = lf("bench", "correlate", file, "--json", "--draws", "20")
     assert (ran.code, ran.err) == (0, "")
     assert ran.json["images"] == 4
     assert len(ran.json["results"][0]["intervals"]["pairwise"]) == 2
-    told = lf("bench", "correlate", file, "--metric", "clip", "--draws", "50").out
+    told = lf("bench", "correlate", file, "--metric", "clip", "--draws", "20").out
     assert "within sets" in told
     assert "100.0% [100.0%, 100.0%]" in told
     assert "2 pairs alike" in told

@@ -86,7 +86,7 @@ def test_sign_flips_are_counted_exactly_for_few_sets() -> None:
 def test_duels_pair_by_set_and_seed_and_weigh_sets_equally() -> None:
     ours = {("a", 0): 2.0, ("a", 1): 2.0, ("b", 0): 1.0, ("c", 0): 5.0}
     theirs = {("a", 0): 1.0, ("a", 1): 3.0, ("b", 0): 1.0, ("d", 0): 9.0}
-    found = duel("x", "y", ours, theirs)
+    found = duel("x", "y", ours, theirs, draws=50)
     assert found is not None
     assert found.sets == 2  # c and d have no partner
     assert (found.wins.value, found.ties.value, found.losses.value) == (0.25, 0.5, 0.25)
@@ -98,8 +98,8 @@ def test_seeds_of_one_set_do_not_make_an_interval_narrower() -> None:
     def scores(seeds: int, shift: float) -> dict[tuple[str, int], float]:
         return {(f"s{i}", k): (i % 5) + shift * (i % 3) for i in range(20) for k in range(seeds)}
 
-    one = duel("x", "y", scores(1, 1.0), scores(1, 0.0))
-    many = duel("x", "y", scores(50, 1.0), scores(50, 0.0))
+    one = duel("x", "y", scores(1, 1.0), scores(1, 0.0), draws=50)
+    many = duel("x", "y", scores(50, 1.0), scores(50, 0.0), draws=50)
     assert one is not None
     assert many is not None
     assert one.difference == many.difference
@@ -117,7 +117,7 @@ def test_all_pairs_of_methods_are_corrected_together() -> None:
         name: {(f"s{i}", 0): shift + i for i in range(10)}
         for name, shift in (("a", 0.0), ("b", 1.0), ("c", 2.0))
     }
-    found = duels(scores)
+    found = duels(scores, draws=50)
     assert [(one.first, one.second) for one in found] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert all(one.corrected == pytest.approx(3 * one.p) for one in found)
     assert all(one.losses.value == 1.0 for one in found)

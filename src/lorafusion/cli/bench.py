@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from lorafusion.cli.bench_correlate import correlate
+from lorafusion.cli.bench_run import run
 
 bench = typer.Typer(
     no_args_is_help=True,
@@ -12,4 +13,5 @@ bench = typer.Typer(
     help="Compare methods: make images, score them, report.",
 )
 
+bench.command("run")(run)
 bench.command("correlate")(correlate)

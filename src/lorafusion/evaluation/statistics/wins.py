@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lorafusion.evaluation.statistics.bootstrap import Estimate, mean_over_sets, sign_flip
+from lorafusion.evaluation.statistics.bootstrap import DRAWS, Estimate, mean_over_sets, sign_flip
 
 Scores = Mapping[tuple[str, int], float]
 """(set, seed) -> value of one method."""
@@ -40,23 +40,35 @@ class Duel:
     sets: int
 
 
-def duels(scores: Mapping[str, Scores], *, margin: float = 0.0, seed: int = 0) -> list[Duel]:
+def duels(
+    scores: Mapping[str, Scores], *, margin: float = 0.0, draws: int = DRAWS, seed: int = 0
+) -> list[Duel]:
     """Every pair of methods, p-values corrected together.
 
     Args:
         scores: method -> its values; greater is better.
         margin: differences up to this are ties.
+        draws: resamples of an interval.
         seed: of the resamples.
     """
     pairs = combinations(scores, 2)
-    found = [duel(a, b, scores[a], scores[b], margin=margin, seed=seed) for a, b in pairs]
+    found = [
+        duel(a, b, scores[a], scores[b], margin=margin, draws=draws, seed=seed) for a, b in pairs
+    ]
     met = [one for one in found if one is not None]
     corrected = holm([one.p for one in met])
     return [replace(one, corrected=p) for one, p in zip(met, corrected, strict=True)]
 
 
 def duel(
-    first: str, second: str, ours: Scores, theirs: Scores, *, margin: float = 0.0, seed: int = 0
+    first: str,
+    second: str,
+    ours: Scores,
+    theirs: Scores,
+    *,
+    margin: float = 0.0,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Duel | None:
     """One pair of methods; None when no image of the same set and seed is there of both."""
     by_set: dict[str, list[float]] = {}
@@ -69,7 +81,8 @@ def duel(
     mean = np.array([gap.mean() for gap in gaps])
 
     def share(outcomes: list[Any]) -> Estimate:
-        return mean_over_sets(np.array([float(each.mean()) for each in outcomes]), seed=seed)
+        values = np.array([float(each.mean()) for each in outcomes])
+        return mean_over_sets(values, draws=draws, seed=seed)
 
     p = sign_flip(mean, seed=seed)
     return Duel(
@@ -78,7 +91,7 @@ def duel(
         wins=share([gap > margin for gap in gaps]),
         ties=share([np.abs(gap) <= margin for gap in gaps]),
         losses=share([gap < -margin for gap in gaps]),
-        difference=mean_over_sets(mean, seed=seed),
+        difference=mean_over_sets(mean, draws=draws, seed=seed),
         p=p,
         corrected=p,
         sets=len(gaps),

@@ -118,6 +118,11 @@ class Testbed:
         kept = tuple(one for one in self.combinations if len(one.elements) in sizes)
         return replace(self, combinations=kept)
 
+    def in_steps(self, steps: int) -> Testbed:
+        """The same sets in another number of denoising steps."""
+        settings = {name: replace(one, steps=steps) for name, one in self.settings.items()}
+        return replace(self, settings=settings)
+
     def drawn(self, counts: Mapping[int, int]) -> Testbed:
         """So many sets of each size: those whose names have the smallest hashes.
 
