@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -22,6 +22,7 @@ halves = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=50)  # scipy's first call takes as long as it takes
 @given(halves)
 def test_correlations_are_those_of_scipy_also_with_ties(pairs: list[tuple[float, float]]) -> None:
     x, y = np.array(pairs).T

@@ -18,6 +18,7 @@ from typing import Any
 
 from lorafusion.errors import BadOption, UnknownName
 from lorafusion.evaluation.fields import Kinds, checked, toml
+from lorafusion.evaluation.metrics import METRICS
 from lorafusion.evaluation.testbeds import Testbed, open_testbed
 from lorafusion.methods import METHODS, options_of
 from lorafusion.registry import unknown
@@ -32,8 +33,11 @@ EQUAL = "equal"
 _FIELDS: Kinds = {
     "testbed": str, "methods": list, "seeds": int, "budgets": list, "sets": int, "sizes": list,
     "router": str, "router_options": dict, "encoder": str, "choice": str, "strength": float, "steps": int,
-    "base": str, "loras": str, "oracles": str, "out": str, "executor": str, "dtype": str, "device": str,
+    "metrics": list, "base": str, "loras": str, "oracles": str, "out": str, "executor": str, "dtype": str,
+    "device": str,
 }  # fmt: skip
+UNDECIDING = ("out", "device", "executor", "metrics")
+"""Fields that may change between two calls for the same run."""
 _LABEL = re.compile(r"[\w.=,+-]+")
 
 
@@ -55,6 +59,14 @@ class Arm:
     budget: float | str = "own"
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A metric that the report has, with its options."""
+
+    name: str
+    options: Mapping[str, object]
+
+
 @dataclass(frozen=True, eq=False)
 class Bench:
     """A whole run.
@@ -62,6 +74,7 @@ class Bench:
     Attributes:
         bed: the sets that are made.
         arms: the rows of the table.
+        metrics: the columns of the table; they may change while the images stay.
         seeds: images of each set and arm.
         router: a name of `ROUTERS` or "equal".
         router_options: of the router.
@@ -81,6 +94,7 @@ class Bench:
 
     bed: Testbed
     arms: tuple[Arm, ...]
+    metrics: tuple[Measured, ...]
     seeds: int
     router: str
     router_options: Mapping[str, object]
@@ -120,10 +134,12 @@ def read_bench(path: Path) -> Bench:
         )
     _check_router(str(path), router, table.get("router_options", {}), choice)
     arms = _arms(str(path), table)
-    text = {key: value for key, value in table.items() if key not in ("out", "device", "executor")}
+    metrics = tuple(_metric(str(path), each) for each in table.get("metrics", ["spread"]))
+    text = {key: value for key, value in table.items() if key not in UNDECIDING}
     return Bench(
         bed=bed,
         arms=arms,
+        metrics=metrics,
         seeds=seeds,
         router=router,
         router_options=table.get("router_options", {}),
@@ -210,6 +226,17 @@ def _arm(where: str, each: object) -> Arm:
     if not _LABEL.fullmatch(label):
         raise BadOption(f"{where}: label {label!r} is no file name; use letters, digits, . , = + -")
     return Arm(label, method, options)
+
+
+def _metric(where: str, each: object) -> Measured:
+    if isinstance(each, str):
+        each = {"name": each}
+    if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+        raise BadOption(f'{where}: a metric is {each!r}; write a name or {{ name = "clip" }}')
+    if each["name"] not in METRICS:
+        raise UnknownName(f"{where}: {unknown('metric', each['name'], list(METRICS))}")
+    options = {key: value for key, value in each.items() if key != "name"}
+    return Measured(each["name"], options)
 
 
 def _said(budget: float | str) -> str:

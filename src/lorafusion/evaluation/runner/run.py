@@ -15,7 +15,6 @@ from lorafusion.evaluation.runner.identity import agree
 from lorafusion.evaluation.runner.studio import OpenBase, Studio
 from lorafusion.evaluation.runner.weigh import method_of, plan_of, route_of
 from lorafusion.generate import Job, Request, make
-from lorafusion.generate.describe import fingerprint
 from lorafusion.library import Encoder
 from lorafusion.record import save
 from lorafusion.version import __version__
@@ -101,10 +100,6 @@ def _work(unit: Unit, bench: Bench, studio: Studio) -> Iterator[Cell]:
 def _make(cell: Cell, bench: Bench, studio: Studio) -> None:
     setting = bench.bed.settings[cell.combination.setting]
     pipe = studio.pipeline(cell.combination.setting)
-    agree(
-        bench.out / f"base-{cell.combination.setting}.json",
-        {"fingerprint": fingerprint(pipe), "dtype": str(pipe.dtype)},
-    )
     route = route_of(cell, bench, studio)
     plan, strength = plan_of(cell, route, setting.steps, bench.strength)
     request = Request(

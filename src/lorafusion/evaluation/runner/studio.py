@@ -11,8 +11,10 @@ from typing import Any
 from lorafusion import pocket
 from lorafusion.errors import BadOption, UnknownName, UnreadableFile
 from lorafusion.evaluation.runner.config import Bench
+from lorafusion.evaluation.runner.identity import agree
 from lorafusion.evaluation.testbeds import Combination, Element, Setting
 from lorafusion.generate import label
+from lorafusion.generate.describe import fingerprint
 from lorafusion.library import Encoder, Entry, Library
 from lorafusion.lora import LoRA
 
@@ -100,11 +102,17 @@ class Studio:
         return self._entries[element.file]
 
     def pipeline(self, name: str) -> Any:
-        """The pipeline of a setting; one is kept open, since base models fill memories."""
+        """The pipeline of a setting; one is kept open, since base models fill memories.
+
+        Raises:
+            BadOption: the run was begun with another base model.
+        """
         if self._opened is None or self._opened[0] != name:
             self._opened = None
             setting = self._bench.bed.settings[name]
             pipe = self._open_base(self._bench.base or setting.base)
+            told = {"fingerprint": fingerprint(pipe), "dtype": str(pipe.dtype)}
+            agree(self._bench.out / f"base-{name}.json", told)
             self._opened = (name, dressed(pipe, setting))
         return self._opened[1]
 
