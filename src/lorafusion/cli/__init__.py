@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from lorafusion.cli.bench import bench
 from lorafusion.cli.explain import explain
 from lorafusion.cli.export import export
 from lorafusion.cli.generate import generate
@@ -32,6 +33,7 @@ app.command()(explain)
 app.command()(export)
 app.command()(methods)
 app.add_typer(library, name="library")
+app.add_typer(bench, name="bench")
 
 
 def _show_version(asked: bool) -> bool:

@@ -1,0 +1,1 @@
+"""Evaluation: testbeds, the runner, metrics, the judge, people, statistics and reports."""

@@ -1,0 +1,1 @@
+"""The judge: a vision-language model compares two images, in both orders."""

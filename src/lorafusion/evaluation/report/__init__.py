@@ -1,0 +1,1 @@
+"""Reports: from finished images to values, tables, plots and one page, and nothing by hand."""

@@ -1,0 +1,1 @@
+"""Statistics: plain functions of arrays, with numpy alone; every random draw has a seed."""
