@@ -9,12 +9,22 @@ from pathlib import Path
 
 from lorafusion import formats
 from lorafusion.errors import BadOption, NothingRelevant
-from lorafusion.lora import Delta, Dense, DoRA, LoRA, LowRank, stacked, truncated
+from lorafusion.lora import (
+    SOURCES,
+    Delta,
+    Dense,
+    DoRA,
+    LoRA,
+    LowRank,
+    SourceOf,
+    sources_of,
+    stacked,
+    truncated,
+)
 from lorafusion.plan import Plan
 from lorafusion.version import __version__
 
-SOURCES = "lorafusion.sources"
-"""Key of the header: JSON, one entry a LoRA with its name, sha256 and weights."""
+__all__ = ["SOURCES", "Fused", "export", "fused"]
 
 
 @dataclass(frozen=True)
@@ -170,13 +180,14 @@ def _same(families: list[str]) -> str:
 
 def _header(plan: Plan, prompt: str, kept: float) -> Mapping[str, str]:
     sources = [
-        {
-            "name": lora.name,
-            "sha256": lora.sha256,
-            "weight": float(plan.gates[0, 0, index]),
-            "text_weight": float(plan.text_gates[0, 0, index]),
-        }
+        SourceOf(
+            name=inner["name"],
+            sha256=inner["sha256"],
+            weight=inner["weight"] * float(plan.gates[0, 0, index]),
+            text_weight=inner["text_weight"] * float(plan.text_gates[0, 0, index]),
+        )
         for index, lora in enumerate(plan.loras)
+        for inner in sources_of(lora)
     ]
     return {
         SOURCES: json.dumps(sources, ensure_ascii=False),

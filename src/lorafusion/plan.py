@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lorafusion.errors import BadOption, UnknownName
 from lorafusion.lora import LoRA
+from lorafusion.mixer import Mixer
 from lorafusion.registry import unknown
 
 
@@ -117,6 +118,8 @@ class Plan:
         text_gates: [S, B, L], for the text encoders: each branch and each turn sees the prompt as
             encoded with these. The same as `gates` unless a method says otherwise.
         method: its name and options, for the record.
+        mixer: makes one prediction of the branches' in place of `mix`, where that depends on what
+            they are; None for the weighted mean.
     """
 
     loras: tuple[LoRA, ...]
@@ -124,6 +127,7 @@ class Plan:
     mix: Float[Tensor, "_s _b"]
     text_gates: Float[Tensor, "_s _b _l"]
     method: str = "by hand"
+    mixer: Mixer | None = None
 
     def __post_init__(self) -> None:
         if self.gates.shape != self.text_gates.shape:
@@ -167,7 +171,12 @@ class Plan:
     @property
     def constant(self) -> bool:
         """Whether every step is the same, so that the plan serves any number of steps."""
-        return all(bool((t == t[:1]).all()) for t in (self.gates, self.text_gates, self.mix))
+        still = all(bool((t == t[:1]).all()) for t in (self.gates, self.text_gates, self.mix))
+        return still and self.mixer is None
+
+    def with_mixer(self, mixer: Mixer) -> Plan:
+        """The same plan with a function of the predictions in place of `mix`."""
+        return replace(self, mixer=mixer)
 
     def scaled(self, strength: float) -> Plan:
         """The same plan with every gate multiplied by `strength`."""

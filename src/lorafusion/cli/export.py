@@ -72,7 +72,9 @@ def export(
     from lorafusion import export as exporting
     from lorafusion.cli import setup
     from lorafusion.generate import Request, require
+    from lorafusion.methods import asks_base
     from lorafusion.methods import plan as make_plan
+    from lorafusion.pipelines import Insight
     from lorafusion.routing import route as make_route
 
     out = out.expanduser()
@@ -90,7 +92,12 @@ def export(
         route = make_route(prompt, opened, router=router, encoder=model, **narrowed)
         require(route)
     with show.busy("Fusing"):
-        plan = make_plan(method, route, request.steps, strength=strength, **request.options)
+        asked = None
+        if asks_base(method):
+            asked = Insight(pipe or setup.open_base(base, "auto", "auto"))
+        plan = make_plan(
+            method, route, request.steps, strength=strength, base=asked, **dict(request.options)
+        )
         made = exporting.export(plan, out, format=format, rank=rank, energy=energy, prompt=prompt)
     _tell(out, made, json, route)
 

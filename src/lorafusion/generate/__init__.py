@@ -13,6 +13,7 @@ from lorafusion.generate.request import Request
 from lorafusion.generate.result import Result, records
 from lorafusion.library import Encoder, Library
 from lorafusion.methods import plan as make_plan
+from lorafusion.pipelines import Insight
 from lorafusion.pipelines.match import check
 from lorafusion.plan import Plan, Route
 from lorafusion.routing import DEFAULT, encoder_of
@@ -163,7 +164,12 @@ def prepare(pipe: Any, job: Job, route: Route) -> Plan:
     check_call(pipe, job)
     request = job.request
     plan = make_plan(
-        request.method, route, request.steps, strength=request.strength, **request.options
+        request.method,
+        route,
+        request.steps,
+        strength=request.strength,
+        base=Insight(pipe),
+        **dict(request.options),
     )
     for lora in plan.loras:
         check(pipe, lora)

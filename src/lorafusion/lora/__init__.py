@@ -9,9 +9,11 @@ from lorafusion.lora.loha import LoHa
 from lorafusion.lora.lokr import LoKr
 from lorafusion.lora.lora import LoRA
 from lorafusion.lora.lowrank import LowRank, tucker
+from lorafusion.lora.sources import SOURCES, SourceOf, sources_of, sources_text
 from lorafusion.lora.truncate import stacked, truncated
 
 __all__ = [
+    "SOURCES",
     "Delta",
     "Dense",
     "DoRA",
@@ -20,7 +22,10 @@ __all__ = [
     "LoKr",
     "LoRA",
     "LowRank",
+    "SourceOf",
     "dense_on",
+    "sources_of",
+    "sources_text",
     "stacked",
     "truncated",
     "tucker",

@@ -79,7 +79,7 @@ def _engage(
         return
     clock = None if plan.constant else stack.enter_context(Clock(pipe, plan.steps))
     denoiser = getattr(pipe, name)
-    stack.enter_context(branched(denoiser, executor, plan, clock, prompts, variants))
+    stack.enter_context(branched(pipe, denoiser, executor, plan, clock, prompts, variants))
 
 
 def _claim(stack: ExitStack, module: nn.Module, words: str) -> None:
