@@ -130,6 +130,11 @@ def _check_still(plan: Plan) -> None:
             f"plan {plan.method!r} averages {plan.branches} predictions, which no single LoRA does; "
             "export merge, nla or fusion"
         )
+    if plan.learned is not None:
+        raise BadOption(
+            f"plan {plan.method!r} has gates that depend on the picture, which no single LoRA has; "
+            "export merge, nla or fusion"
+        )
     if not plan.constant:
         raise BadOption(
             f"plan {plan.method!r} changes from step to step, which no single LoRA does; "

@@ -17,10 +17,16 @@ from lorafusion.mixer import Moment
 from lorafusion.pipelines import Insight, apply
 from lorafusion.plan import Candidate, Plan, Route
 from tests import tiny
-from tests.conftest import loras_for
+from tests.conftest import loras_for, shared_pipeline
 from tests.executors.test_agreement import predictions
 from tests.methods.given import NAMES, Given
 from tests.methods.test_contracts import card
+
+
+@pytest.fixture
+def sd() -> Any:
+    """One for all, since whatever is applied to it is undone."""
+    return shared_pipeline("sd")
 
 
 def routed(loras: Sequence[LoRA]) -> Route:
@@ -29,6 +35,7 @@ def routed(loras: Sequence[LoRA]) -> Route:
 
 
 def planned(name: str, pipe: Any, loras: Sequence[LoRA]) -> Plan:
+    """The method's plan, with signals measured on the pipeline where it asks for them."""
     return plan(name, routed(loras), tiny.STEPS, base=Insight(pipe, steps=2))
 
 

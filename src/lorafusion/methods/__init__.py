@@ -47,6 +47,7 @@ METHODS: Registry[Method] = Registry(
         "knots": "lorafusion.methods.knots:knots",
         "k-lora": "lorafusion.methods.k_lora:k_lora",
         "np-lora": "lorafusion.methods.np_lora:np_lora",
+        "auto": "lorafusion.methods.auto:auto",
     },
 )
 

@@ -62,7 +62,7 @@ def ssr(
         raise BadOption(
             "ssr measures the base model's signals; give base, as lf.generate does by itself"
         )
-    seen = [] if base is None or len(loras) < 2 else _signals(chosen, loras, base)
+    seen = [] if base is None or len(loras) < 2 else signals_of(chosen, loras, base)
 
     def routed(target: str, parts: Sequence[Part]) -> Delta:
         low = [part.low for part in parts]
@@ -107,7 +107,7 @@ def router(
     return torch.linalg.solve(regular, torch.cat(rows).T).T
 
 
-def _signals(
+def signals_of(
     chosen: Sequence[Candidate], loras: Sequence[LoRA], base: Base
 ) -> list[dict[str, Tensor]]:
     """For each LoRA, target -> mean of z z^T, where more than one LoRA acts."""
