@@ -17,6 +17,7 @@ from lorafusion.lora import (
     LoRA,
     LowRank,
     SourceOf,
+    Spectral,
     sources_of,
     stacked,
     truncated,
@@ -160,9 +161,9 @@ def _low(target: str, delta: Delta) -> LowRank:
     """The same change in low rank, exact but for rounding."""
     if isinstance(delta, LowRank):
         return delta
-    if isinstance(delta, DoRA):
+    if isinstance(delta, DoRA | Spectral):
         raise BadOption(
-            f"{target} is a DoRA, whose change depends on the base weights, which a LoRA file does "
+            f"{target} is a {delta.kind}, whose change depends on the base weights, which a LoRA file does "
             "not know; leave that LoRA out"
         )
     if isinstance(delta, Dense) and len(delta.shape) < 2:

@@ -10,7 +10,7 @@ import torch
 
 from lorafusion.base import Base
 from lorafusion.export import fused
-from lorafusion.lora import LoRA
+from lorafusion.lora import LoRA, Spectral
 from lorafusion.methods import plan
 from lorafusion.methods.loratorio import Patchwise
 from lorafusion.mixer import Moment
@@ -117,3 +117,18 @@ def test_signals_are_means_over_what_layers_see(sd: Any) -> None:
     handle.remove()
     flat = torch.cat([x.flatten(0, -2) for x in inputs])
     torch.testing.assert_close(found, flat.T @ flat / len(flat), atol=1e-6, rtol=1e-5)
+
+
+def test_spectral_shifts_are_folded_as_the_reference_has_them(sd: Any) -> None:
+    target = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    weight = sd.unet.get_submodule(target).weight
+    shift = torch.linspace(1.0, -1.0, min(weight.shape))
+    lora = LoRA("shifts", {f"unet.{target}": Spectral(shift, tuple(weight.shape))})
+    plan = Plan.of((lora,), torch.full((tiny.STEPS, 1, 1), 0.7))
+    with apply(sd, plan) as choice:
+        folded = tiny.call(sd)
+    assert choice.name == "fold"
+    with apply(sd, plan, executor="reference"):
+        judge = tiny.call(sd)
+    assert tiny.relative_error(folded, judge) <= 1e-5
+    assert tiny.relative_error(tiny.call(sd), judge) > 1e-3

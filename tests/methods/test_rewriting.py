@@ -12,7 +12,7 @@ from peft.utils.merge_utils import magnitude_prune as peft_prune
 from peft.utils.merge_utils import ties as peft_ties
 
 from lorafusion.errors import BadOption
-from lorafusion.lora import Dense, LoRA, LowRank
+from lorafusion.lora import Dense, LoRA, LowRank, Spectral, spectrum
 from lorafusion.methods import plan
 from lorafusion.methods.dare import drawn
 from lorafusion.methods.knots import aligned
@@ -203,6 +203,27 @@ def test_svdiff_combines_shifts_over_relu(combine: str, factor: float) -> None:
     expected = (left * torch.relu(sizes + factor * shift)) @ right - weight
     torch.testing.assert_close(change(made)["unet.one"], expected, atol=1e-5, rtol=1e-4)
     assert 0 < float(made.loras[0].metadata[KEPT]) < 1
+
+
+def test_svdiff_takes_trained_shifts_as_they_are() -> None:
+    base, target = FakeBase(), "unet.conv"
+    weight = base.weight(target)
+    one = torch.tensor([0.5, -0.25, 0.0, -100.0])
+    two = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    trained = [
+        LoRA(name, {target: Spectral(shift, tuple(weight.shape))})
+        for name, shift in (("one", one), ("two", two))
+    ]
+    left, sizes, right = spectrum(weight)
+    made = planned("svdiff", routed(*trained))
+    new = torch.relu(sizes + (one + two).double())
+    expected = ((left * (new - sizes)) @ right).reshape(weight.shape)
+    torch.testing.assert_close(change(made)[target], expected, atol=1e-5, rtol=1e-4)
+    assert float(made.loras[0].metadata[KEPT]) == pytest.approx(1)
+    alone = trained[0].deltas[target]
+    assert isinstance(alone, Spectral)
+    both = change(planned("svdiff", routed(trained[0])))[target]
+    torch.testing.assert_close(alone.dense_on(weight, torch.float64), both, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from lorafusion.lora.lokr import LoKr
 from lorafusion.lora.lora import LoRA
 from lorafusion.lora.lowrank import LowRank, tucker
 from lorafusion.lora.sources import SOURCES, SourceOf, sources_of, sources_text
+from lorafusion.lora.spectral import Spectral, spectrum
 from lorafusion.lora.truncate import stacked, truncated
 
 __all__ = [
@@ -23,9 +24,11 @@ __all__ = [
     "LoRA",
     "LowRank",
     "SourceOf",
+    "Spectral",
     "dense_on",
     "sources_of",
     "sources_text",
+    "spectrum",
     "stacked",
     "truncated",
     "tucker",

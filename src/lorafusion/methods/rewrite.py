@@ -16,6 +16,7 @@ from lorafusion.lora import (
     Free,
     LoRA,
     LowRank,
+    Spectral,
     sources_text,
     truncated,
 )
@@ -93,12 +94,12 @@ def free(lora: LoRA, target: str) -> Free:
     """What the LoRA does at this target, whatever the base's weight there.
 
     Raises:
-        BadOption: it is a DoRA.
+        BadOption: it is a DoRA or a spectral shift.
     """
     delta = lora.deltas[target]
-    if isinstance(delta, DoRA):
+    if isinstance(delta, DoRA | Spectral):
         raise BadOption(
-            f"LoRA {lora.name!r} has a DoRA at {target}, which is another change on every weight "
+            f"LoRA {lora.name!r} has a {delta.kind} at {target}, which is another change on every weight "
             "and cannot be rewritten; leave it out, or use merge, switch or composite"
         )
     return delta

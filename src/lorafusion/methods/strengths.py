@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lorafusion.lora import DoRA, LoRA, LowRank
+from lorafusion.lora import DoRA, LoRA, LowRank, Spectral
 from lorafusion.plan import Candidate
 
 
@@ -36,7 +36,9 @@ def size(lora: LoRA) -> float:
     for target, delta in lora.deltas.items():
         if target.startswith("text_encoder") or isinstance(delta, DoRA):
             continue
-        if isinstance(delta, LowRank):
+        if isinstance(delta, Spectral):
+            total += float(delta.shift.double().square().sum())
+        elif isinstance(delta, LowRank):
             up, down = delta.up.double().flatten(1), delta.down.double().flatten(1)
             total += float(((up.T @ up) * (down @ down.T)).sum()) * delta.scale**2
         else:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lorafusion.base import Base
 from lorafusion.errors import BadOption
-from lorafusion.lora import Delta, Dense, LoRA, LowRank
+from lorafusion.lora import Delta, Dense, LoRA, LowRank, Spectral, spectrum
 from lorafusion.methods.card import Card
 from lorafusion.methods.rewrite import Part, rewritten
 from lorafusion.methods.shares import shares
@@ -42,10 +42,10 @@ def svdiff(
 ) -> Plan:
     """Project each LoRA on the base's spectrum, and combine the shifts: gates [S, 1, 1] of ones.
 
-    The paper trains the shifts; LoRAs were trained freely, and d_l is what of them such a shift can say, the
-    nearest one in the least-squares sense. That is little: of a random change of an n x n weight 1/n of the
-    energy. How much, is in the made LoRA's metadata, so that nobody takes the result for the
-    paper's.
+    Shifts that were trained, as in the paper, are taken as they are (`lorafusion.lora.Spectral`). LoRAs
+    were trained freely, and d_l is what of them such a shift can say, the nearest one in the
+    least-squares sense. That is little: of a random change of an n x n weight 1/n of the energy. How
+    much, is in the made LoRA's metadata, so that nobody takes the result for the paper's.
 
     Args:
         chosen: L routed LoRAs.
@@ -74,7 +74,7 @@ def svdiff(
     def shifted(target: str, parts: Sequence[Part]) -> Delta:
         assert base is not None, "refused above"
         weight = base.weight(target)
-        left, sizes, right = torch.linalg.svd(weight.double().flatten(1), full_matrices=False)
+        left, sizes, right = spectrum(weight)
         shifts = []
         for part in parts:
             shifts.append(part.weight * projected(part.low, left, right))
@@ -83,7 +83,8 @@ def svdiff(
         new = (sizes + torch.stack(shifts).sum(0)).clamp(min=0)
         return Dense(((left * (new - sizes)) @ right).float().reshape(weight.shape))
 
-    plan = rewritten("svdiff", loras, given, steps, shifted)
+    plain = [_spelled_out(lora, base) for lora in loras]
+    plan = rewritten("svdiff", plain, given, steps, shifted)
     return _telling(plan, energy[0] / energy[1] if energy[1] else 1.0)
 
 
@@ -93,6 +94,19 @@ def projected(
     """d_k = u_k^T D v_k, without forming D: argmin over d of the norm of U diag(d) V^T - D."""
     up, down = change.up.double().flatten(1), change.down.double().flatten(1)
     return change.scale * ((left.T @ up) * (right @ down.T)).sum(1)
+
+
+def _spelled_out(lora: LoRA, base: Base | None) -> LoRA:
+    """The LoRA with its trained shifts d as the changes U diag(d) V^T, which project back on d."""
+    deltas = dict(lora.deltas)
+    for target, delta in lora.deltas.items():
+        if isinstance(delta, Spectral) and base is not None:
+            weight = base.weight(target)
+            left, _, right = spectrum(weight)
+            fitted = delta.fitted(tuple(weight.shape))
+            change = (left * fitted.shift.double()) @ right
+            deltas[target] = Dense(change.reshape(weight.shape))
+    return replace(lora, deltas=deltas)
 
 
 def _energy(change: LowRank) -> float:
