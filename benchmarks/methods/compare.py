@@ -33,15 +33,16 @@ class Entry:
 
 VARIANTS: tuple[Entry, ...] = (
     Entry("auto", "auto", {}),
-    Entry("auto: plain sum", "auto", {"purify": False}),
-    Entry("auto: plain, budget 2", "auto", {"purify": False, "budget": 2.0}),
-    Entry("auto: plain, evened", "auto", {"purify": False, "even": 0.5}),
-    Entry("auto: plain, timed", "auto", {"purify": False, "tilt": 0.5}),
-    Entry("auto: purified, budget 3", "auto", {"budget": 3.0}),
-    Entry("auto: purified, budget 2", "auto", {"budget": 2.0}),
-    Entry("auto: purified, evened", "auto", {"even": 0.5}),
-    Entry("auto: purified, timed", "auto", {"tilt": 0.5}),
-    Entry("auto: purified, more ridge", "auto", {"ridge": 1e-2}),
+    Entry("auto: plain sum", "auto", {"even": 0.0, "budget": 0.0}),
+    Entry("auto: evened fully", "auto", {"even": 1.0}),
+    Entry("auto: timed", "auto", {"tilt": 0.5}),
+    Entry("auto: timed, not evened", "auto", {"tilt": 0.5, "even": 0.0}),
+    Entry("auto: budget 2", "auto", {"budget": 2.0}),
+    Entry("auto: no budget", "auto", {"budget": 0.0}),
+    Entry("auto: purified", "auto", {"purify": True}),
+    Entry("auto: purified, no budget", "auto", {"purify": True, "budget": 0.0}),
+    Entry("auto: purified, timed", "auto", {"purify": True, "tilt": 0.5}),
+    Entry("auto: purified, more ridge", "auto", {"purify": True, "ridge": 1e-2}),
 )
 """What was tried for the default, one part at a time."""
 

@@ -25,16 +25,18 @@ SHOWN = (
 
 
 def write(studio: Studio, names: Sequence[str]) -> None:
-    """Charts and strips of these methods, and, where they are all, the sheet."""
+    """Charts and strips of these methods, and the sheet of all strips that are there."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    rows = {}
     for name in names:
         shown = SHOWN[0] if _pairs(name) else SHOWN[-1]
         write_whole(FOLDER / f"{name}.svg", chart(studio.plan(name, shown, steps=CHART_STEPS)))
-        rows[name] = [_picture(studio, name, each) for each in SHOWN]
-        _save(strip(rows[name]), f"{name}.png")
-    if set(names) == set(METHODS):
-        _save(sheet(rows), "sheet.png")
+        _save(strip([_picture(studio, name, each) for each in SHOWN]), f"{name}.png")
+    strips = {}
+    for name in METHODS:
+        if (FOLDER / f"{name}.png").is_file():
+            with Image.open(FOLDER / f"{name}.png") as drawn:
+                strips[name] = drawn.convert("RGB")
+    _save(sheet(strips), "sheet.png")
 
 
 def _picture(studio: Studio, name: str, shown: Case) -> Image.Image | None:

@@ -19,9 +19,8 @@ def strip(pictures: Sequence[Image.Image | None], side: int = SIDE) -> Image.Ima
     return made
 
 
-def sheet(rows: Mapping[str, Sequence[Image.Image | None]]) -> Image.Image:
+def sheet(strips: Mapping[str, Image.Image]) -> Image.Image:
     """The strips of all methods, under their names."""
-    strips = {name: strip(pictures) for name, pictures in rows.items()}
     width = max(each.width for each in strips.values()) + 4 * GAP
     height = SIDE + HEAD + 2 * GAP
     down = -(-len(strips) // ACROSS)

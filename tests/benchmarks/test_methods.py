@@ -80,7 +80,8 @@ def test_strips_and_sheets_hold_every_picture() -> None:
     row = strip([red, None])
     assert row.getpixel((0, 0)) == (255, 0, 0)
     assert row.getpixel((row.width - 1, 0)) == (225, 225, 225)
-    whole = sheet({"a": [red, None], "b": [red, red], "c": [None, None], "d": [red, red]})
+    rows = {"a": [red, None], "b": [red, red], "c": [None, None], "d": [red, red]}
+    whole = sheet({name: strip(pictures) for name, pictures in rows.items()})
     pixels = np.asarray(whole).reshape(-1, 3)
     assert (pixels == (255, 0, 0)).all(1).sum() == 5 * SIDE * SIDE
     assert torch.tensor(whole.size).min() > SIDE

@@ -10,6 +10,7 @@ import torch
 
 from lorafusion.errors import BadOption
 from lorafusion.lora import LoRA, LowRank
+from lorafusion.methods import plan
 from lorafusion.methods.purify import purified
 from lorafusion.methods.strengths import evened, size, within
 from lorafusion.methods.timing import ramps
@@ -93,13 +94,32 @@ def test_places_act_early_and_styles_late_at_the_same_mean() -> None:
 
 def test_auto_puts_its_parts_together() -> None:
     asked = route([1.0, 0.5], ["background", "style"])
-    made = planned("auto", asked, 3, purify=False, budget=0.75, tilt=0.5)
+    made = planned("auto", asked, 3, even=0.0, budget=0.75, tilt=0.5)
     expected = torch.tensor([[0.75, 0.125], [0.5, 0.25], [0.25, 0.375]])
     torch.testing.assert_close(made.gates[:, 0], expected)
     assert [one.name for one in made.loras] == ["lora-0", "lora-1"]
-    pure = planned("auto", asked, 3)
+    pure = planned("auto", asked, 3, purify=True)
     assert [one.name for one in pure.loras] == ["lora-0, purified", "lora-1, purified"]
     assert set(pure.loras[0].deltas) == set(SHAPES)
+
+
+def test_auto_evens_half_way_unless_told() -> None:
+    asked = route([1.0, 0.5])
+    sizes = [size(lora(i)) for i in (0, 1)]
+    middle = math.sqrt(sizes[0] * sizes[1])
+    expected = [w * math.sqrt(middle / one) for w, one in zip((1.0, 0.5), sizes, strict=True)]
+    assert planned("auto", asked, 1).gates.flatten().tolist() == pytest.approx(expected)
+
+
+def test_a_style_alone_is_not_tilted() -> None:
+    made = planned("auto", route([1.0], ["style"]), 4, tilt=0.5)
+    assert made.gates.flatten().tolist() == [1.0] * 4
+
+
+def test_auto_asks_for_a_base_only_to_purify() -> None:
+    assert plan("auto", route([1.0, 1.0]), 3).steps == 3
+    with pytest.raises(BadOption, match="give base, or leave purify off"):
+        plan("auto", route([1.0, 1.0]), 3, purify=True)
 
 
 def test_auto_refuses_what_is_out_of_range() -> None:

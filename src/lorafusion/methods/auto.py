@@ -1,7 +1,7 @@
-"""Auto: each LoRA as strong as the prompt asks, none louder than it must be, and none in another's way.
+"""Auto: each LoRA as strong as the prompt asks, evened by its size; more parts can be switched on.
 
-Ours. It joins the routed weights of LoRA Fusion (Mathematics 2024, 12, 3474), the router of SSR-Merge
-(arXiv:2606.10617) and a budget of strength; benchmarks/methods says what each part is worth and what was dropped.
+Ours. It joins the routed weights of LoRA Fusion (Mathematics 2024, 12, 3474) with evened sizes, a budget of strength,
+timing by category and the router of SSR-Merge (arXiv:2606.10617). `python -m benchmarks.methods compare` measures each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lorafusion.methods.timing import ramps
 from lorafusion.plan import Candidate, Plan
 
 CARD = Card(
-    formula="W0 + sum_l g_l(s) D'_l;  g = w_l, evened by size, within a budget, tilted in time;  D' purified by SSR",
+    formula="W0 + sum_l g_l(s) D'_l;  g = w_l evened by size, within a budget, tilted in time;  D' = D or purified",
     exportable=True,
     base=True,
 )
@@ -31,10 +31,10 @@ def auto(
     loras: Sequence[LoRA],
     steps: int,
     *,
-    budget: float = 0.0,
-    even: float = 0.0,
+    budget: float = 3.0,
+    even: float = 0.5,
     tilt: float = 0.0,
-    purify: bool = True,
+    purify: bool = False,
     ridge: float = 1e-4,
     base: Base | None = None,
 ) -> Plan:
@@ -47,7 +47,8 @@ def auto(
         chosen: L routed LoRAs.
         loras: the same LoRAs, read.
         steps: denoising steps S.
-        budget: what the strengths may sum to; 0 for no bound.
+        budget: what the strengths may sum to; 0 for no bound. Up to three LoRAs at weight 1 never
+            reach the default; five without one burn the picture out.
         even: how far LoRAs of different size are brought together, 0 to 1.
         tilt: how much places act earlier and styles later, 0 to 1.
         purify: take away what each LoRA does to the others' signals (`ssr`), keeping them apart.
@@ -65,9 +66,13 @@ def auto(
     if not chosen:
         return Plan.of((), torch.zeros(steps, 1, 0))
     strengths = within(asked(chosen) * evened(loras, even), budget)
-    gates = strengths * ramps([c.source.category for c in chosen], steps, tilt)
+    # A LoRA alone has no one to make room for.
+    several = tilt if len(chosen) > 1 else 0.0
+    gates = strengths * ramps([c.source.category for c in chosen], steps, several)
     if purify and len(loras) > 1:
         if base is None:
-            raise BadOption("auto measures the base model's signals; give base, or purify=False")
+            raise BadOption(
+                "auto measures the base model's signals; give base, or leave purify off"
+            )
         loras = purified(chosen, loras, base, ridge)
     return Plan.of(tuple(loras), gates.unsqueeze(1))
