@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -15,19 +16,20 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 
 
-def made(page: str) -> str:
-    """The page as docs/make_reference.py writes it, in a process of its own."""
-    code = f"import make_reference as m; print(m.PAGES[{page!r}](), end='')"
+def made() -> dict[str, str]:
+    """The pages as docs/make_reference.py writes them, in a process of its own."""
+    code = "import json, make_reference as m; print(json.dumps(m.pages()))"
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT / "docs", capture_output=True, text=True, check=True
     )
-    return run.stdout
+    return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("page", ["command-line.md", "methods.md"])
-def test_reference_pages_are_what_the_code_says(page: str) -> None:
-    written = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
-    assert written == made(page), "run `make docs`"
+def test_reference_pages_are_what_the_code_says() -> None:
+    for page, text in made().items():
+        path = ROOT / "docs" / page
+        assert path.is_file(), f"{page} is missing: run `make docs`"
+        assert path.read_text(encoding="utf-8") == text, f"{page}: run `make docs`"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -87,6 +89,14 @@ def test_decisions_are_all_listed() -> None:
     listed = (folder / "README.md").read_text()
     for path in folder.glob("0*.md"):
         assert path.name in listed
+
+
+def test_every_method_has_its_pictures() -> None:
+    from lorafusion.methods import METHODS
+
+    folder = ROOT / "docs" / "methods" / "pictures"
+    wanted = {"sheet.png"} | {f"{name}.{kind}" for name in METHODS for kind in ("svg", "png")}
+    assert {path.name for path in folder.iterdir()} == wanted, "run `python -m benchmarks.methods`"
 
 
 def test_every_method_has_a_row_in_concepts() -> None:

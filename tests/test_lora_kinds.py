@@ -9,8 +9,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorafusion.errors import BadOption, WrongBase
-from lorafusion.lora import Dense, DoRA, Free, LoHa, LoKr, LowRank, dense_on, stacked, truncated
+from lorafusion.doctor.factors import factors
+from lorafusion.errors import BadOption, UnreadTensors, WrongBase
+from lorafusion.lora import (
+    Dense,
+    DoRA,
+    Free,
+    LoHa,
+    LoKr,
+    LowRank,
+    Spectral,
+    dense_on,
+    stacked,
+    truncated,
+)
 
 seeds = st.integers(0, 99)
 
@@ -108,3 +120,25 @@ def test_a_row_of_zeros_has_no_direction_and_stays() -> None:
     delta = DoRA(Dense(torch.zeros(2, 3)), torch.ones(2, 1))
     change = dense_on(delta, torch.tensor([[0.0, 0.0, 0.0], [3.0, 0.0, 4.0]]))
     torch.testing.assert_close(change, torch.tensor([[0.0, 0.0, 0.0], [-2.4, 0.0, -3.2]]))
+
+
+def test_spectral_shifts_move_singular_values_and_nothing_else() -> None:
+    weight = torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    sizes = torch.linalg.svdvals(weight.flatten(1))
+    shift = torch.tensor([0.5, 0.1, 0.0, -100.0])
+    moved = weight + dense_on(Spectral(shift, (4, 2, 3, 3)), weight)
+    expected = torch.tensor([*(sizes[:3] + shift[:3]), 0.0])
+    torch.testing.assert_close(torch.linalg.svdvals(moved.flatten(1)), expected, atol=1e-5, rtol=0)
+
+
+def test_spectral_shifts_say_where_they_do_not_belong() -> None:
+    shift = Spectral(torch.zeros(4), (4, 6))
+    assert shift.fitted((4, 6, 1, 1)).shape == (4, 6, 1, 1)
+    with pytest.raises(WrongBase, match="4 spectral shifts for the 3 values"):
+        Spectral(torch.zeros(4), (3, 6)).fitted((3, 6))
+    with pytest.raises(WrongBase):
+        shift.fitted((4, 7))
+    with pytest.raises(UnreadTensors, match="layer that diffusers splits"):
+        shift.rows(0, 2)
+    with pytest.raises(BadOption, match="along the base weight's own directions"):
+        factors(shift)

@@ -9,12 +9,23 @@ from pathlib import Path
 from lorafusion import formats
 from lorafusion.errors import BadOption, NothingRelevant, WrongBase
 from lorafusion.families import UNKNOWN
-from lorafusion.lora import Delta, Dense, DoRA, LoRA, LowRank, stacked, truncated
+from lorafusion.lora import (
+    SOURCES,
+    Delta,
+    Dense,
+    DoRA,
+    LoRA,
+    LowRank,
+    SourceOf,
+    Spectral,
+    sources_of,
+    stacked,
+    truncated,
+)
 from lorafusion.plan import Plan
 from lorafusion.version import __version__
 
-SOURCES = "lorafusion.sources"
-"""Key of the header: JSON, one entry a LoRA with its name, sha256 and weights."""
+__all__ = ["SOURCES", "Fused", "export", "fused"]
 
 
 @dataclass(frozen=True)
@@ -126,6 +137,11 @@ def check_still(plan: Plan) -> None:
             f"plan {plan.method!r} averages {plan.branches} predictions, which no single LoRA does; "
             "export merge, nla or fusion"
         )
+    if plan.learned is not None:
+        raise BadOption(
+            f"plan {plan.method!r} has gates that depend on the picture, which no single LoRA has; "
+            "export merge, nla or fusion"
+        )
     if not plan.constant:
         raise BadOption(
             f"plan {plan.method!r} changes from step to step, which no single LoRA does; "
@@ -151,10 +167,10 @@ def _low(target: str, delta: Delta) -> LowRank:
     """The same change in low rank, exact but for rounding."""
     if isinstance(delta, LowRank):
         return delta
-    if isinstance(delta, DoRA):
+    if isinstance(delta, DoRA | Spectral):
         raise BadOption(
-            f"{target} is a DoRA, whose change depends on the base weights, which a LoRA file does "
-            "not know; leave that LoRA out, or write a whole checkpoint (--dense)"
+            f"{target} is a {delta.kind}, whose change depends on the base weights, which a LoRA "
+            "file does not know; leave that LoRA out, or write a whole checkpoint (--dense)"
         )
     if isinstance(delta, Dense) and len(delta.shape) < 2:
         raise BadOption(
@@ -187,13 +203,14 @@ def _family(plan: Plan) -> str:
 def told(plan: Plan, prompt: str) -> dict[str, str]:
     """Where a result comes from: LoRAs with their hashes and weights, method, prompt, version."""
     sources = [
-        {
-            "name": lora.name,
-            "sha256": lora.sha256,
-            "weight": float(plan.gates[0, 0, index]),
-            "text_weight": float(plan.text_gates[0, 0, index]),
-        }
+        SourceOf(
+            name=inner["name"],
+            sha256=inner["sha256"],
+            weight=inner["weight"] * float(plan.gates[0, 0, index]),
+            text_weight=inner["text_weight"] * float(plan.text_gates[0, 0, index]),
+        )
         for index, lora in enumerate(plan.loras)
+        for inner in sources_of(lora)
     ]
     return {
         SOURCES: json.dumps(sources, ensure_ascii=False),

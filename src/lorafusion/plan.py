@@ -16,7 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lorafusion.errors import BadOption, UnknownName
+from lorafusion.gating import LearnedGates
 from lorafusion.lora import LoRA
+from lorafusion.mixer import Mixer
 from lorafusion.registry import unknown
 
 
@@ -117,6 +119,10 @@ class Plan:
         text_gates: [S, B, L], for the text encoders: each branch and each turn sees the prompt as
             encoded with these. The same as `gates` unless a method says otherwise.
         method: its name and options, for the record.
+        mixer: makes one prediction of the branches' in place of `mix`, where that depends on what
+            they are; None for the weighted mean.
+        learned: shares each block's opening among the LoRAs by what they do there; the gates then
+            are how far each is open at most, the same in every step. None for gates alone.
     """
 
     loras: tuple[LoRA, ...]
@@ -124,6 +130,8 @@ class Plan:
     mix: Float[Tensor, "_s _b"]
     text_gates: Float[Tensor, "_s _b _l"]
     method: str = "by hand"
+    mixer: Mixer | None = None
+    learned: LearnedGates | None = None
 
     def __post_init__(self) -> None:
         if self.gates.shape != self.text_gates.shape:
@@ -140,6 +148,11 @@ class Plan:
             raise BadOption(f"plan {self.method!r}: a gate is not a finite number")
         if not torch.allclose(self.mix.sum(1), torch.ones(len(self.mix)), atol=1e-5):
             raise BadOption(f"plan {self.method!r}: a row of mix does not sum to 1")
+        if self.learned is not None and not (self.constant and self.branches == 1):
+            raise BadOption(
+                f"plan {self.method!r}: learned gates per block are for one branch whose gates are the same "
+                f"in every step; this has {self.branches} branches over {self.steps} steps"
+            )
 
     @classmethod
     def of(
@@ -167,7 +180,20 @@ class Plan:
     @property
     def constant(self) -> bool:
         """Whether every step is the same, so that the plan serves any number of steps."""
-        return all(bool((t == t[:1]).all()) for t in (self.gates, self.text_gates, self.mix))
+        still = all(bool((t == t[:1]).all()) for t in (self.gates, self.text_gates, self.mix))
+        return still and self.mixer is None
+
+    def with_mixer(self, mixer: Mixer) -> Plan:
+        """The same plan with a function of the predictions in place of `mix`."""
+        return replace(self, mixer=mixer)
+
+    def with_learned(self, learned: LearnedGates) -> Plan:
+        """The same plan with gates per block that are learned.
+
+        Raises:
+            BadOption: the plan has several branches or changes over the steps.
+        """
+        return replace(self, learned=learned)
 
     def scaled(self, strength: float) -> Plan:
         """The same plan with every gate multiplied by `strength`."""

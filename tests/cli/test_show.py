@@ -42,12 +42,20 @@ def test_methods_are_all_listed_with_their_papers(lf: Callable[..., Ran]) -> Non
     document = lf("methods", "--json").json["methods"]
     assert [method["name"] for method in document] == list(METHODS)
     by_name = {method["name"]: method for method in document}
-    assert by_name["switch"]["options"] == {"period": 5}
+    assert by_name["switch"]["options"] == {"period": 5, "order": "character", "pace": "steady"}
+    assert by_name["composite"]["calls_per_step"] == "L"
+    assert [name for name, method in by_name.items() if method["pairs_only"]] == [
+        "k-lora",
+        "np-lora",
+    ]
     for method in document:
         assert method["summary"]
         assert "arXiv" in method["paper"] or "Mathematics 2024" in method["paper"]
         assert method["name"] in ran.out
+        assert method["formula"] in ran.out
     assert "period=5" in ran.out
+    assert "denoiser calls a step: L + 1; training: none; not exportable" in ran.out
+    assert "exportable as one LoRA" in ran.out
 
 
 def test_library_list(lf: Callable[..., Ran], world: World) -> None:

@@ -92,7 +92,9 @@ def export(
     from lorafusion.cli.routed import Routing, routed
     from lorafusion.generate import Request
     from lorafusion.generate.equalise import check_weighed
+    from lorafusion.methods import asks_base
     from lorafusion.methods import plan as make_plan
+    from lorafusion.pipelines import Insight
 
     out = out.expanduser()
     _check(out, dense, shaped=(format, rank, energy) != ("peft", None, None))
@@ -108,9 +110,14 @@ def export(
         model = setup.open_encoder(encoder, pipe)
         routing = Routing(router, encoder, given, True, setup.norm(equalise))
         route, dropped = routed(request, routing, opened, model, pipe if dense else None)
-        plan = make_plan(method, route, request.steps, strength=strength, **request.options)
+        asked = None
+        if asks_base(method):
+            asked = Insight(pipe or setup.open_base(base, "auto", "auto"))
+        plan = make_plan(
+            method, route, request.steps, strength=strength, base=asked, **request.options
+        )
         if routing.equalise is not None:
-            check_weighed(plan, route, request)
+            check_weighed(plan, route, request, asked)
     left_out = shelf.problems(opened.listing, {**opened.foreign, **dropped})
     with show.busy("Fusing"):
         if dense:

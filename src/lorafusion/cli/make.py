@@ -18,6 +18,7 @@ from lorafusion.generate import Job, Request, Result, again, label, prepare
 from lorafusion.generate import make as make_images
 from lorafusion.generate.equalise import check_weighed
 from lorafusion.generate.job import OnStep
+from lorafusion.pipelines import Insight
 from lorafusion.record import Record, check_writable, read_record, save
 
 SLUG = 60
@@ -55,7 +56,7 @@ def new(request: Request, routing: Routing, executor: str, place: Place) -> None
         route, dropped = routed(request, routing, library, encoder, pipe)
         plan = prepare(pipe, job, route)
         if routing.equalise is not None:
-            check_weighed(plan, route, request)
+            check_weighed(plan, route, request, Insight(pipe))
     left_out = shelf.problems(library.listing, {**library.foreign, **dropped})
     if not place.json:
         shelf.warn(left_out)

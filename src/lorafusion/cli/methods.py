@@ -10,22 +10,56 @@ from lorafusion.cli.options import Json
 
 
 def methods(json: Json = False) -> None:
-    """List the ways to compose LoRAs, their papers and their options."""
-    from lorafusion.methods import METHODS, options_of
+    """List the ways to compose LoRAs: formula, paper, cost, training, and their options."""
+    from lorafusion.methods import METHODS
 
-    listed = [
-        {"name": name, **described(METHODS[name]), "options": options_of(name)} for name in METHODS
-    ]
+    listed = [about(name) for name in METHODS]
     if json:
         show.document({"methods": listed})
         return
     for method in listed:
-        given = ", ".join(f"{key}={value}" for key, value in method["options"].items())
         out = show.console()
         out.print(method["name"], style="bold cyan")
-        for text in (method["summary"], method["paper"], given and f"options: {given}"):
-            if text:
-                out.print(f"  {text}", soft_wrap=True)
+        for text in lines(method):
+            out.print(f"  {text}", soft_wrap=True)
+
+
+def about(name: str) -> dict[str, Any]:
+    """Everything that a method says of itself: its card, its docstrings' first lines, its options."""
+    from lorafusion.methods import METHODS, card_of, options_of
+
+    card = card_of(name)
+    told: dict[str, Any] = {"name": name, **described(METHODS[name]), "options": options_of(name)}
+    if card is not None:
+        told |= {
+            "formula": card.formula,
+            "calls_per_step": str(card.calls),
+            "training": card.training,
+            "exportable": card.exportable,
+            "pairs_only": card.pairs,
+            "asks_base": card.base,
+        }
+    return told
+
+
+def lines(method: dict[str, Any]) -> list[str]:
+    """What the terminal shows of `about`, line by line."""
+    given = ", ".join(f"{key}={value}" for key, value in method["options"].items())
+    texts = [method["summary"], method.get("formula", ""), method["paper"], cost(method)]
+    return [text for text in [*texts, given and f"options: {given}"] if text]
+
+
+def cost(method: dict[str, Any]) -> str:
+    """Cost, training and export in words; nothing for a method without a card."""
+    if "calls_per_step" not in method:
+        return ""
+    words = [
+        f"denoiser calls a step: {method['calls_per_step']}",
+        f"training: {method['training']}",
+        "exportable as one LoRA" if method["exportable"] else "not exportable",
+    ]
+    words += ["for two LoRAs"] if method["pairs_only"] else []
+    return "; ".join(words)
 
 
 def described(method: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lorafusion.doctor.factors import factors
 from lorafusion.errors import WrongBase
-from lorafusion.lora import Delta, DoRA, LoRA
+from lorafusion.lora import Delta, DoRA, LoRA, Spectral
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def effect(lora: LoRA, weights: Mapping[str, Float[Tensor, "..."]] | None = None
 
 
 def _norm(delta: Delta, weight: Float[Tensor, "..."] | None) -> float:
-    if weight is None or not isinstance(delta, DoRA):
+    if weight is None or not isinstance(delta, DoRA | Spectral):
         return factors(delta).norm()
     return float(delta.fitted(tuple(weight.shape)).dense_on(weight, torch.float64).norm())
 

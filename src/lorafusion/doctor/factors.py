@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lorafusion.errors import WrongBase
-from lorafusion.lora import Delta, DoRA, LowRank
+from lorafusion.errors import BadOption, WrongBase
+from lorafusion.lora import Delta, DoRA, LowRank, Spectral
 
 NOTHING = 1e-12
 """Directions this much weaker than the strongest are rounding errors of the file's precision."""
@@ -97,7 +97,15 @@ def factors(delta: Delta) -> Factors:
 
     Low-rank ones are taken as they are. Any other kind is formed in full, for this one weight.
     A kind that depends on the base weight (DoRA) counts by its direction, before its lengths are set.
+
+    Raises:
+        BadOption: spectral shifts, whose directions are the base weight's alone.
     """
+    if isinstance(delta, Spectral):
+        raise BadOption(
+            "spectral shifts act along the base weight's own directions, which are not known here; leave that "
+            "LoRA out"
+        )
     free = delta.direction if isinstance(delta, DoRA) else delta
     if isinstance(free, LowRank):
         up = free.up.to(torch.float64).flatten(1) * free.scale

@@ -36,6 +36,8 @@ def choose(plan: Plan, samples: int = 2) -> Choice:
     """
     if strange := _not_low_rank(plan):
         return Choice("fold", f"{strange}, which has no side path of low rank")
+    if plan.learned is not None:
+        return Choice("inject", "gates per block move many times within one call")
     if plan.branches > 1:
         return Choice("inject", f"{plan.branches} branches run as one batch")
     changes = int((plan.gates[1:] != plan.gates[:-1]).any(-1).any(-1).sum())

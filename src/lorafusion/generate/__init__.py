@@ -14,6 +14,7 @@ from lorafusion.generate.request import Request
 from lorafusion.generate.result import Result, records
 from lorafusion.library import Encoder, Library
 from lorafusion.methods import plan as make_plan
+from lorafusion.pipelines import Insight
 from lorafusion.pipelines.family import family_of
 from lorafusion.pipelines.match import check
 from lorafusion.plan import Plan, Route
@@ -138,7 +139,7 @@ def generate(
         route = equalised(route, equalise, pipe)
     plan = prepare(pipe, job, route)
     if equalise is not None:
-        check_weighed(plan, route, request)
+        check_weighed(plan, route, request, Insight(pipe))
     return make(pipe, job, route, plan, names=(base, label(encoder, model)))
 
 
@@ -173,7 +174,12 @@ def prepare(pipe: Any, job: Job, route: Route) -> Plan:
     check_call(pipe, job)
     request = job.request
     plan = make_plan(
-        request.method, route, request.steps, strength=request.strength, **request.options
+        request.method,
+        route,
+        request.steps,
+        strength=request.strength,
+        base=Insight(pipe),
+        **dict(request.options),
     )
     for lora in plan.loras:
         check(pipe, lora)

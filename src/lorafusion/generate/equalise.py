@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
+from lorafusion.base import Base
 from lorafusion.doctor import effect, equalising
 from lorafusion.errors import BadOption
 from lorafusion.generate.request import Request
@@ -46,13 +47,14 @@ def equalised(route: Route, to: Norm, pipe: Any = None) -> Route:
     )
 
 
-def check_weighed(plan: Plan, route: Route, request: Request) -> None:
+def check_weighed(plan: Plan, route: Route, request: Request, base: Base | None = None) -> None:
     """Insist that a method acts on weights, since otherwise equal strengths are not what it makes.
 
     Args:
         plan: made of `route` as `request` asks.
         route: its chosen LoRAs have been read (`settled`).
         request: names the method.
+        base: answers what the method asks about the base model.
 
     Raises:
         BadOption: another weight makes the same plan.
@@ -65,8 +67,11 @@ def check_weighed(plan: Plan, route: Route, request: Request) -> None:
         route.with_weights(route.weights | {first: route.weights[first] / 2}),
         request.steps,
         strength=request.strength,
-        **request.options,
+        base=base,
+        **dict(request.options),
     )
+    if any(one is not two for one, two in zip(plan.loras, other.loras, strict=False)):
+        return  # a method that rewrites the LoRAs has the weights in what it wrote
     if torch.equal(plan.gates, other.gates) and torch.equal(plan.mix, other.mix):
         raise BadOption(
             f"equalise changes weights, and method {request.method!r} does not act on them here; "

@@ -17,6 +17,7 @@ from lorafusion.generate.schedulers import scheduled
 from lorafusion.library import Entry, Library
 from lorafusion.lora import LoRA
 from lorafusion.methods import plan as make_plan
+from lorafusion.pipelines import Insight
 from lorafusion.plan import Candidate, Route
 from lorafusion.record import Record, Used
 
@@ -101,7 +102,12 @@ def again(
     check_call(pipe, job)
     request = job.request
     plan = make_plan(
-        record.method, route, record.steps, strength=record.strength, **request.options
+        record.method,
+        route,
+        record.steps,
+        strength=record.strength,
+        base=Insight(pipe),
+        **dict(request.options),
     )
     with ExitStack() as stack:
         stack.enter_context(scheduled(pipe, record))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from lorafusion.errors import BadOption
 from lorafusion.generate.describe import dtype_name, environment, fingerprint
 from lorafusion.generate.job import Job, guidance, pixel_hash
 from lorafusion.generate.schedulers import snapshot
+from lorafusion.lora import sources_of
 from lorafusion.plan import Plan, Route
 from lorafusion.record import Record, Used, save
 from lorafusion.record.hashes import autov3
@@ -115,10 +117,17 @@ def records(
 
 
 def _used(route: Route, plan: Plan) -> tuple[Used, ...]:
-    """The chosen LoRAs; `gate` is their mean opening over steps, branches weighed by `mix`."""
+    """The chosen LoRAs; `gate` is their mean opening over steps, branches weighed by `mix`.
+
+    Where a method made one LoRA of several, each counts with its weight in the making.
+    """
     opened = (plan.gates * plan.mix[..., None]).sum(1).mean(0).tolist()
-    gates = {lora.name: gate for lora, gate in zip(plan.loras, opened, strict=True)}
-    sums = {lora.name: lora.sha256 for lora in plan.loras}
+    gates: Counter[str] = Counter()
+    sums: dict[str, str] = {}
+    for lora, gate in zip(plan.loras, opened, strict=True):
+        for inner in sources_of(lora):
+            gates[inner["name"]] += gate * inner["weight"]
+            sums[inner["name"]] = inner["sha256"]
     used = []
     for candidate in route.chosen:
         source = candidate.source
@@ -133,7 +142,7 @@ def _used(route: Route, plan: Plan) -> tuple[Used, ...]:
                 phrase=candidate.phrase,
                 score=float(candidate.score),
                 weight=float(candidate.weight),
-                gate=float(gates.get(candidate.name, 0.0)),
+                gate=float(gates[candidate.name]),
             )
         )
     return tuple(used)

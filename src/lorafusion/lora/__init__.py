@@ -9,9 +9,12 @@ from lorafusion.lora.loha import LoHa
 from lorafusion.lora.lokr import LoKr
 from lorafusion.lora.lora import LoRA
 from lorafusion.lora.lowrank import LowRank, tucker
+from lorafusion.lora.sources import SOURCES, SourceOf, sources_of, sources_text
+from lorafusion.lora.spectral import Spectral, spectrum
 from lorafusion.lora.truncate import stacked, truncated
 
 __all__ = [
+    "SOURCES",
     "Delta",
     "Dense",
     "DoRA",
@@ -20,7 +23,12 @@ __all__ = [
     "LoKr",
     "LoRA",
     "LowRank",
+    "SourceOf",
+    "Spectral",
     "dense_on",
+    "sources_of",
+    "sources_text",
+    "spectrum",
     "stacked",
     "truncated",
     "tucker",

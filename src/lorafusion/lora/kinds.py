@@ -11,11 +11,12 @@ from lorafusion.lora.dora import DoRA
 from lorafusion.lora.loha import LoHa
 from lorafusion.lora.lokr import LoKr
 from lorafusion.lora.lowrank import LowRank
+from lorafusion.lora.spectral import Spectral
 
 Free = LowRank | LoHa | LoKr | Dense
 """The kinds that are the same change on whatever weight: they have `dense(dtype)`."""
 
-Delta = LowRank | LoHa | LoKr | Dense | DoRA
+Delta = LowRank | LoHa | LoKr | Dense | DoRA | Spectral
 """Every kind of change of one weight."""
 
 
@@ -26,9 +27,9 @@ def dense_on(
 
     Args:
         delta: `fitted` to the weight's shape.
-        weight: W0; only DoRA looks at its values.
+        weight: W0; only DoRA and spectral shifts look at its values.
         dtype: of the computation and the answer.
     """
-    if isinstance(delta, DoRA):
+    if isinstance(delta, DoRA | Spectral):
         return delta.dense_on(weight, dtype)
     return delta.dense(dtype).to(weight.device)

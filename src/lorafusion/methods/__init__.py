@@ -8,13 +8,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from lorafusion.base import Base
 from lorafusion.errors import BadOption, UnknownName
 from lorafusion.lora import LoRA
+from lorafusion.methods.card import Card
 from lorafusion.plan import Candidate, Plan, Route
 from lorafusion.registry import Registry, unknown
 
 Method = Callable[..., Plan]
 """``method(chosen, loras, steps, **options) -> Plan``; `chosen` and `loras` run side by side."""
+
+BASE = "base"
+"""The keyword argument of methods that ask about the base model; not an option."""
 
 METHODS: Registry[Method] = Registry(
     "method",
@@ -25,14 +30,36 @@ METHODS: Registry[Method] = Registry(
         "merge": "lorafusion.methods.merge:merge",
         "nla": "lorafusion.methods.nla:nla",
         "fusion": "lorafusion.methods.fusion:fusion",
+        "svd": "lorafusion.methods.svd:svd",
+        "svdiff": "lorafusion.methods.svdiff:svdiff",
         "switch": "lorafusion.methods.switch:switch",
         "composite": "lorafusion.methods.composite:composite",
+        "w-switch": "lorafusion.methods.w_switch:w_switch",
+        "w-composite": "lorafusion.methods.w_composite:w_composite",
+        "switch-a": "lorafusion.methods.switch_a:switch_a",
+        "cmlora": "lorafusion.methods.cmlora:cmlora",
+        "loratorio": "lorafusion.methods.loratorio:loratorio",
+        "multlfg": "lorafusion.methods.multlfg:multlfg",
+        "ssr": "lorafusion.methods.ssr:ssr",
+        "ties": "lorafusion.methods.ties:ties",
+        "dare": "lorafusion.methods.dare:dare",
+        "prune": "lorafusion.methods.prune:prune",
+        "knots": "lorafusion.methods.knots:knots",
+        "k-lora": "lorafusion.methods.k_lora:k_lora",
+        "np-lora": "lorafusion.methods.np_lora:np_lora",
+        "auto": "lorafusion.methods.auto:auto",
     },
 )
 
 
 def plan(
-    method: str, route: Route, steps: int = 30, *, strength: float = 1.0, **options: object
+    method: str,
+    route: Route,
+    steps: int = 30,
+    *,
+    strength: float = 1.0,
+    base: Base | None = None,
+    **options: object,
 ) -> Plan:
     """Turn a route into a plan.
 
@@ -41,6 +68,7 @@ def plan(
         route: its chosen LoRAs are read from their files now.
         steps: the number S of denoising steps, at least 1.
         strength: multiplies all gates (arXiv:2402.16843 uses 0.8).
+        base: answers the questions of methods that ask about the base model (`asks_base`).
         options: the method's own keyword arguments.
 
     Returns:
@@ -61,14 +89,30 @@ def plan(
         raise BadOption(f"strength is {strength}; it must be a finite number")
     chosen = route.chosen
     loras = tuple(candidate.source.load() for candidate in chosen)
-    made = function(chosen, loras, steps, **options)
+    asked = {BASE: base} if asks_base(method) else {}
+    made = function(chosen, loras, steps, **asked, **options)
     return replace(made.scaled(strength), method=_label(method, strength, options))
 
 
 def options_of(method: str) -> dict[str, Any]:
     """The options of a method and their defaults, read off its signature."""
     parameters = inspect.signature(METHODS[method]).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    return {
+        p.name: p.default
+        for p in parameters
+        if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name != BASE
+    }
+
+
+def asks_base(method: str) -> bool:
+    """Whether a method asks about the base model: it takes a keyword argument `base`."""
+    return BASE in inspect.signature(METHODS[method]).parameters
+
+
+def card_of(method: str) -> Card | None:
+    """The `CARD` in the method's file; None where another package's has none."""
+    card = getattr(inspect.getmodule(METHODS[method]), "CARD", None)
+    return card if isinstance(card, Card) else None
 
 
 def _label(method: str, strength: float, options: dict[str, object]) -> str:
@@ -77,4 +121,14 @@ def _label(method: str, strength: float, options: dict[str, object]) -> str:
     return f"{method}({inside})" if inside else method
 
 
-__all__ = ["METHODS", "Candidate", "LoRA", "Method", "options_of", "plan"]
+__all__ = [
+    "METHODS",
+    "Candidate",
+    "Card",
+    "LoRA",
+    "Method",
+    "asks_base",
+    "card_of",
+    "options_of",
+    "plan",
+]

@@ -11,7 +11,10 @@ import torch
 
 from lorafusion.errors import BadOption
 from lorafusion.lora import LoRA
+from lorafusion.methods.card import Calls, Card
 from lorafusion.plan import Candidate, Plan
+
+CARD = Card(formula="e = sum_l e_l / L", calls=Calls(1, 0))
 
 
 def composite(

@@ -10,7 +10,12 @@ from collections.abc import Sequence
 import torch
 
 from lorafusion.lora import LoRA
+from lorafusion.methods.card import Card
 from lorafusion.plan import Candidate, Plan
+
+CARD = Card(
+    formula="W0 + sum_l w_l D_l, w the softmax of cosines with the router `cosine`", exportable=True
+)
 
 
 def fusion(chosen: Sequence[Candidate], loras: Sequence[LoRA], steps: int) -> Plan:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import torch
 
 from lorafusion.lora import LoRA
+from lorafusion.methods.card import Card
 from lorafusion.plan import Candidate, Plan
+
+CARD = Card(formula="W0 + sum_l D_l / L", exportable=True)
 
 
 def nla(chosen: Sequence[Candidate], loras: Sequence[LoRA], steps: int) -> Plan:

@@ -1,6 +1,7 @@
 """Plans on diffusers pipelines."""
 
 from lorafusion.pipelines.apply import apply
+from lorafusion.pipelines.insight import Insight
 from lorafusion.pipelines.load import load
 
-__all__ = ["apply", "load"]
+__all__ = ["Insight", "apply", "load"]

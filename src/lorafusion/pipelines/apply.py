@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lorafusion.errors import BadOption
 from lorafusion.executors import EXECUTORS, Choice, Executor, choose
+from lorafusion.executors.gated import gated
 from lorafusion.pipelines.branches import branched
 from lorafusion.pipelines.clock import Clock
 from lorafusion.pipelines.match import check, denoiser_name
@@ -74,12 +75,17 @@ def _engage(
     elif encoders:
         for encoder in encoders:
             encoder.set(mixtures[0])
+    if plan.learned is not None:
+        names = [lora.name for lora in plan.loras]
+        gates = plan.gates[0, 0]
+        stack.enter_context(gated(getattr(pipe, name), executor, plan.learned, names, gates))
+        return
     if plan.constant and plan.branches == 1:
         executor.set(plan.gates[0, 0])
         return
     clock = None if plan.constant else stack.enter_context(Clock(pipe, plan.steps))
     denoiser = getattr(pipe, name)
-    stack.enter_context(branched(denoiser, executor, plan, clock, prompts, variants))
+    stack.enter_context(branched(pipe, denoiser, executor, plan, clock, prompts, variants))
 
 
 def _claim(stack: ExitStack, module: nn.Module, words: str) -> None:

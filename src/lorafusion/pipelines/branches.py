@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from lorafusion.executors.base import Executor, replaced
 from lorafusion.executors.call import Call, prediction, with_prediction
 from lorafusion.pipelines.clock import Clock
+from lorafusion.pipelines.mixed import mixed, moment
 from lorafusion.pipelines.prompts import Prompts
 from lorafusion.plan import Plan
 
 
 def branched(
+    pipe: Any,
     denoiser: nn.Module,
     executor: Executor,
     plan: Plan,
@@ -32,7 +34,8 @@ def branched(
     averaging the guided ones: composite is right for any guidance scale, and without guidance.
 
     Args:
-        denoiser: the pipeline's UNet or transformer.
+        pipe: the pipeline.
+        denoiser: its UNet or transformer.
         executor: of that denoiser, already entered.
         plan: gates [S, B, L] and mix [S, B].
         clock: which step it is; None for a plan that is the same in each.
@@ -49,6 +52,8 @@ def branched(
         if prompts:
             calls = [prompts.seen_by(call, int(variant)) for variant in variants[step]]
         outputs = executor.predict(calls, plan.gates[step])
+        if plan.mixer is not None:
+            return mixed(outputs, plan.mixer, moment(pipe, call.batch, step, plan.steps))
         return mean(outputs, plan.mix[step])
 
     return replaced(denoiser, "forward", forward)

@@ -25,6 +25,7 @@ ROUTERS: Registry[Router] = Registry(
     {
         "phrases": "lorafusion.routing.phrasewise:phrases",
         "cosine": "lorafusion.routing.cosine:cosine",
+        "ablation": "lorafusion.routing.ablation:ablation",
         "paw": "lorafusion.routing.paw:paw",
         "ptw": "lorafusion.routing.ptw:ptw",
         "stylus": "lorafusion.routing.stylus:stylus",

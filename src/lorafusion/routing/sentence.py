@@ -43,6 +43,18 @@ class SentenceEncoder:
         # A model may answer with tensors that autograd refuses; a copy is an ordinary one.
         return functional.normalize(rows.clone().to("cpu", torch.float32), dim=1)
 
+    @torch.no_grad()
+    def lengths(self, texts: Sequence[str]) -> Float[Tensor, " n"]:
+        """How long each text's vector is before it is brought to length 1: [n], text by text."""
+        found = []
+        for text in texts:
+            features = self._model.tokenize([text])
+            for module in self._model:
+                if type(module).__name__ != "Normalize":
+                    features = module(features)
+            found.append(features["sentence_embedding"].norm())
+        return torch.stack(found).to("cpu", torch.float32)
+
 
 def whole_words(tokenizer: Any) -> frozenset[str]:
     """The words that a tokenizer knows as one piece, in lower case; none where it cannot say."""
