@@ -237,7 +237,7 @@ def serving(model: Path, folder: Path) -> Iterator[str]:
         )
         try:
             url = f"http://127.0.0.1:{port}"
-            for _ in range(1200):
+            for _ in range(3000):  # a busy machine takes minutes to import torch
                 assert server.poll() is None, (folder / "serve.log").read_text()[-2000:]
                 try:
                     urllib.request.urlopen(f"{url}/health", timeout=5).close()  # noqa: S310
