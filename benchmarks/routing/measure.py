@@ -10,7 +10,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.routing.catalogue import SETS, Case, cases, catalogue
+from benchmarks.routing.catalogue import SETS, TUNING, Case, cases, catalogue
 from benchmarks.routing.memo import Memo
 from benchmarks.routing.metrics import Answer, answer, f1, measure
 from benchmarks.routing.parts import REFITTED, without
@@ -94,7 +94,7 @@ def _fitted(
     """The run with the options that are best on tune, and its F1 there; an ablation of ours has none there."""
 
     def on_tune(one: Run) -> list[Answer]:
-        prompts = [case for name in sets for case in cases(name, "tune")]
+        prompts = [case for name in sets for case in cases(name, *TUNING)]
         return _route(one, prompts, entries, keys, encoder)
 
     if run.part and run.part in REFITTED:
