@@ -13,7 +13,8 @@ from lorafusion.library.keys import Encoder, key_vectors
 from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
-from lorafusion.routing.background import Background, ordinary_phrases, symmetric
+from lorafusion.routing.background import background, ordinary_phrases, symmetric
+from lorafusion.routing.quickly import quickly
 from lorafusion.routing.spelling import Spelling
 from lorafusion.routing.words import WORD, means, stem
 
@@ -76,9 +77,9 @@ class Keyring:
                 self._literal.setdefault(words, []).append(i)
         vocabulary = frozenset(word for text in flat for word in stems(text))
         self.spelling = Spelling(vocabulary, encoder)
-        self._quick = getattr(encoder, "quick", encoder.encode)
-        self._background = Background(encoder)
-        self._keys = key_vectors(flat, encoder, KeyStore())
+        self._encoder = quickly(encoder)
+        self._background = background(encoder)
+        self._keys = key_vectors(flat, self._encoder, KeyStore())
         self._measured = self._background.measure(self._keys)
         self._owner = torch.tensor([i for i, owned in enumerate(texts) for _ in owned])
         ordinary = self._background.vectors
@@ -124,7 +125,7 @@ class Keyring:
             self._spans = dict(self._known)
             fresh = [text for text in dict.fromkeys(spans) if text not in self._spans]
         if fresh:
-            rows = self._quick(fresh).to("cpu", torch.float32)
+            rows = self._encoder.encode(fresh).to("cpu", torch.float32)
             self._spans.update(zip(fresh, rows, strict=True))
         return torch.stack([self._spans[text] for text in spans])
 

@@ -126,7 +126,7 @@ def fits(model: Any) -> bool:
     if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
         return False
     config = getattr(model[0].auto_model, "config", None)
-    pooling = getattr(model[1], "get_config_dict", dict)()
+    pooling: dict[str, Any] = getattr(model[1], "get_config_dict", dict)()
     plain = (
         type(model[0].auto_model).__name__ == "BertModel"
         and getattr(config, "hidden_act", "") == "gelu"
