@@ -92,8 +92,6 @@ PARTS: Mapping[str, tuple[Change, ...]] = {
     "competition for phrases": ((hearing, "award", all_win),),
     "the scale of ordinary text": ((keyring, "symmetric", plain_cosines),),
     "several keys: the text alone": ((keyring, "key_texts", text_alone),),
-    "the nearest ordinary phrase": ((keyring, "AHEAD", 0.0),),
-    "all words around, to say which": ((Hearing, "_which", each_alone),),
     "names word for word": ((Keyring, "named", no_names),),
     "the phrase around a word": ((Hearing, "_in_context", each_alone),),
     "denial": ((hearing, "read", nothing_denied),),
@@ -104,7 +102,6 @@ PARTS: Mapping[str, tuple[Change, ...]] = {
 REFITTED: Mapping[str, tuple[float, ...]] = {
     "phrases: the whole prompt at once": (0.0, 1.0, 2.0),
     "the scale of ordinary text": (2.5, 3.0, 3.5, 4.0),
-    "the nearest ordinary phrase": (4.0, 5.0, 6.0),
 }
 """Parts whose absence moves all scores -> thresholds that are tried on the tune split."""
 
