@@ -35,8 +35,9 @@ INTRO = """# Routing against known answers
 {note}
 
 Prompts with known answers are routed against catalogues of described LoRAs; no image is made. All numbers are of the
-**held-out** split as it stood at the revision named at the end: its sentences are by another author, in other frames and
-words, than those on which options were chosen. How the sets were made and what counts as wanted: [benchmarks/routing](../benchmarks/routing/README.md).
+**held-out** split as it stood at the revision named at the end: its sentences are by another author, in other frames
+and words, than those on which options were chosen. How the sets were made and what counts as wanted:
+[benchmarks/routing](../benchmarks/routing/README.md).
 
 - **F1** over all names of all prompts; **exact**: share of prompts whose chosen LoRAs are just the wanted ones;
   **false picks**: of the prompts that want nothing, the share that got something.
