@@ -42,7 +42,6 @@ class Packed:
     def __init__(self, model: Any, dtype: torch.dtype) -> None:
         bert = model[0].auto_model
         self._tokenizer = model.tokenizer.backend_tokenizer
-        self._most = int(model.max_seq_length)
         self._dtype = dtype
         self._heads = bert.config.num_attention_heads
         self._epsilon = bert.config.layer_norm_eps
@@ -55,10 +54,10 @@ class Packed:
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
-        """One row a text: [n, d], float32, each of length 1."""
+        """One row a text: [n, d], float32, each of length 1; texts must fit the model's window."""
         # One by one: a batch is spread over threads, which costs more than it brings here.
         found = [self._tokenizer.encode(text) for text in texts]
-        ids = [each.ids[: min(sum(each.attention_mask), self._most)] for each in found]
+        ids = [each.ids[: sum(each.attention_mask)] for each in found]
         rows = [self._pooled(ids[first:end]) for first, end in _packs([len(each) for each in ids])]
         return functional.normalize(torch.cat(rows), dim=1)
 

