@@ -52,7 +52,7 @@ class SentenceEncoder:
 
         Cosines of the two are above 0.999: where the processor has it, matrices are multiplied in bfloat16.
         """
-        if self._packed is None or any(len(text) > _SHORT for text in texts):
+        if self._packed is None or not texts or any(len(text) > _SHORT for text in texts):
             return self.encode(texts)
         return self._packed.encode(texts)
 
