@@ -10,6 +10,8 @@ from lorafusion.library import Catalogue
 from lorafusion.library.described import Described
 
 DATA = Path(__file__).parent / "data"
+TUNING = ("tune", "second")
+"""Splits on which options are chosen; the second was held out of the first version and has been seen since."""
 SETS = {
     "table3": "table3",
     "table3-literal": "table3-literal",
@@ -35,9 +37,10 @@ def catalogue(name: str) -> tuple[Described, ...]:
     return tuple(Catalogue(DATA / f"{name}.toml"))
 
 
-def cases(name: str, split: str) -> tuple[Case, ...]:
-    """The prompts of a set, "tune" or "heldout"."""
+def cases(name: str, *splits: str) -> tuple[Case, ...]:
+    """The prompts of a set in these splits: "tune", "second", "heldout"."""
     stem = "table3" if name == "table3-literal" else name
-    lines = (DATA / f"{stem}.{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    paths = [DATA / f"{stem}.{split}.jsonl" for split in splits]
+    lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
     rows = [json.loads(line) for line in lines]
     return tuple(Case(row["prompt"], frozenset(row["wants"])) for row in rows)

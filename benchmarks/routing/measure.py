@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.routing.catalogue import SETS, Case, cases, catalogue
+from benchmarks.routing.catalogue import SETS, TUNING, Case, cases, catalogue
 from benchmarks.routing.memo import Memo
 from benchmarks.routing.metrics import Answer, answer, f1, measure
 from benchmarks.routing.parts import REFITTED, without
@@ -25,12 +25,18 @@ TIMED = {"table3": "table3", "thousand": "thousand"}
 POOL = "table3: all"
 """The three sets over the twelve LoRAs as one, which is how a user meets them."""
 POOLED = ("table3", "nothing", "senses")
+FITTED_ON = 100
+"""Prompts of a set on which options are chosen, at least."""
 ABLATED = frozenset({*POOLED, "composlora-sentences", "thousand"})
 """Sets that ours is measured on without its parts."""
 
 
 def measured(
-    label: str, encoder: Encoder, wanted: Sequence[Run] | None = None, split: str = "heldout"
+    label: str,
+    encoder: Encoder,
+    wanted: Sequence[Run] | None = None,
+    split: str = "heldout",
+    only: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """One row for each run and set: metrics, the options, F1 on tune.
 
@@ -39,13 +45,15 @@ def measured(
         encoder: makes keys and queries.
         wanted: all of `runs` when not given.
         split: what the metrics are of.
+        only: these sets; all when not given.
     """
     chosen = list(runs() if wanted is None else wanted)
     rows = []
-    for name in dict.fromkeys(SETS.values()):
+    chosen_sets = {each: of for each, of in SETS.items() if only is None or each in only}
+    for name in dict.fromkeys(chosen_sets.values()):
         entries = catalogue(name)
         keys = encoder.encode([entry.text for entry in entries])
-        sets = [each for each, of in SETS.items() if of == name]
+        sets = [each for each, of in chosen_sets.items() if of == name]
         times = _times(name, chosen, entries, keys, encoder)
         memo = Memo(encoder)
         for run in chosen:
@@ -94,7 +102,7 @@ def _fitted(
     """The run with the options that are best on tune, and its F1 there; an ablation of ours has none there."""
 
     def on_tune(one: Run) -> list[Answer]:
-        prompts = [case for name in sets for case in cases(name, "tune")]
+        prompts = [case for name in sets for case in _spread(cases(name, *TUNING))]
         return _route(one, prompts, entries, keys, encoder)
 
     if run.part and run.part in REFITTED:
@@ -106,6 +114,11 @@ def _fitted(
         return run, None
     fitted = fit(run, on_tune(run)) if run.fitted else run
     return fitted, measure(on_tune(fitted))["f1"]
+
+
+def _spread(found: Sequence[Case]) -> Sequence[Case]:
+    """Every so-manieth case, so that both authors take part."""
+    return found[:: max(1, len(found) // FITTED_ON)]
 
 
 def _route(

@@ -20,6 +20,7 @@ class Memo:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self._known: dict[str, Float[Tensor, " d"]] = {}
+        self._quickly: dict[str, Float[Tensor, " d"]] = {}
         self.id = encoder.id
 
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
@@ -28,6 +29,14 @@ class Memo:
         if fresh:
             self._known.update(zip(fresh, self._encoder.encode(fresh), strict=True))
         return torch.stack([self._known[text] for text in texts])
+
+    def quick(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """The same of the encoder's other way, where it has one."""
+        encode = getattr(self._encoder, "quick", self._encoder.encode)
+        fresh = [text for text in dict.fromkeys(texts) if text not in self._quickly]
+        if fresh:
+            self._quickly.update(zip(fresh, encode(fresh), strict=True))
+        return torch.stack([self._quickly[text] for text in texts])
 
     def __getattr__(self, name: str) -> object:
         """What else the encoder has: routers may ask for its tokenizer or its window."""

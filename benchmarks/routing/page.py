@@ -35,8 +35,9 @@ INTRO = """# Routing against known answers
 {note}
 
 Prompts with known answers are routed against catalogues of described LoRAs; no image is made. All numbers are of the
-**held-out** half: its sentences are by another author, in other frames and words, than the half on which options were
-chosen. How the sets were made and what counts as wanted: [benchmarks/routing](../benchmarks/routing/README.md).
+**held-out** split as it stood at the revision named at the end: its sentences are by another author, in other frames
+and words, than those on which options were chosen. How the sets were made and what counts as wanted:
+[benchmarks/routing](../benchmarks/routing/README.md).
 
 - **F1** over all names of all prompts; **exact**: share of prompts whose chosen LoRAs are just the wanted ones;
   **false picks**: of the prompts that want nothing, the share that got something.
@@ -47,7 +48,7 @@ chosen. How the sets were made and what counts as wanted: [benchmarks/routing](.
 
 "Without ..." is our router `phrases` with one of its parts taken out (`benchmarks/routing/parts.py`). Rows "as
 published" choose every LoRA, since their papers start from LoRAs that were chosen by hand; thresholds and k are those
-with the best F1 on the tune half of the same catalogue, which is the best case for them.
+with the best F1 on tuning prompts of the same catalogue.
 
 ![F1 and exact sets by router; right choices by weight](../benchmarks/results/routing.svg)
 """
@@ -114,9 +115,11 @@ def _times(rows: Sequence[dict[str, Any]]) -> str:
     libraries = list(dict.fromkeys(library for library, _ in timed))
     if not libraries:
         return ""
+    by_processor = all("median by the clock" in each for each in timed.values())
+    clock = "of processor time" if by_processor else "by the clock"
     lines = [
-        "### Time\n\nMicroseconds a prompt on one core, encoder included, each prompt a new one, after five others: "
-        "the median, and the least in brackets.\n",
+        f"### Time\n\nMicroseconds {clock} a prompt on one core, encoder included, each prompt a new one, after five "
+        "others: the median, and the least in brackets.\n",
         f"| router | {' | '.join(libraries)} |",
         "|---" * (len(libraries) + 1) + "|",
     ]

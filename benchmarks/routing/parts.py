@@ -100,8 +100,8 @@ PARTS: Mapping[str, tuple[Change, ...]] = {
 """Label -> what is changed to take the part out."""
 
 REFITTED: Mapping[str, tuple[float, ...]] = {
-    "phrases: the whole prompt at once": (2.5, 3.5, 4.5, 5.5),
-    "the scale of ordinary text": (5.0, 5.5, 6.0, 6.5, 7.0),
+    "phrases: the whole prompt at once": (0.0, 1.0, 2.0),
+    "the scale of ordinary text": (2.5, 3.0, 3.5, 4.0),
 }
 """Parts whose absence moves all scores -> thresholds that are tried on the tune split."""
 

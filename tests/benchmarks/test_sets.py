@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import combinations
 
 import pytest
 
-from benchmarks.routing.catalogue import DATA, SETS, cases, catalogue
+from benchmarks.routing.catalogue import DATA, SETS, TUNING, cases, catalogue
 from benchmarks.routing.make import case, composlora, table3, thousand
 
 FILES = sorted({"table3" if name == "table3-literal" else name for name in SETS})
-SPLITS = ("tune", "heldout")
+SPLITS = ("tune", "second", "heldout")
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -22,11 +23,11 @@ def test_every_wanted_lora_is_in_the_catalogue(name: str, split: str) -> None:
 
 def test_sets_are_as_large_as_they_should_be() -> None:
     sizes = {name: sum(len(cases(name, split)) for split in SPLITS) for name in FILES}
-    assert sizes["table3"] >= 400
-    assert sizes["nothing"] == 200
-    assert sizes["senses"] == 100
-    assert sizes["composlora-triggers"] == sizes["composlora-sentences"] == 480
-    assert sizes["thousand"] >= 500
+    assert sizes["table3"] >= 900
+    assert sizes["nothing"] == 400
+    assert sizes["senses"] >= 195
+    assert sizes["composlora-triggers"] == sizes["composlora-sentences"] == 720
+    assert sizes["thousand"] == 900
     assert len(catalogue("table3")) == len(catalogue("table3-literal")) == 12
     assert len(catalogue("composlora")) == 22
     assert len(catalogue("thousand")) == 1000
@@ -45,9 +46,10 @@ def test_splits_share_no_prompt_and_no_author(name: str) -> None:
         {split: {row[field].casefold() for row in found} for split, found in rows.items()}
         for field in ("prompt", "family")
     )
-    assert not prompts["tune"] & prompts["heldout"]
-    generated = families["tune"] & families["heldout"] - {"hand", "nothing", "triggers"}
-    assert generated == set()
+    for one, other in combinations(SPLITS, 2):
+        assert not prompts[one] & prompts[other]
+        generated = families[one] & families[other] - {"hand", "nothing", "triggers"}
+        assert generated == set()
     assert all(len({row["prompt"] for row in found}) == len(found) for found in rows.values())
 
 
@@ -61,7 +63,7 @@ def test_wanted_numbers_are_spread() -> None:
 
 
 def test_composlora_has_its_480_sets() -> None:
-    every = [each.wants for split in SPLITS for each in cases("composlora-triggers", split)]
+    every = [each.wants for each in cases("composlora-triggers", *TUNING)]
     assert Counter(map(len, every)) == {2: 48, 3: 144, 4: 192, 5: 96}
     assert len(set(every)) == 480
     category = {entry.name: entry.category for entry in catalogue("composlora")}

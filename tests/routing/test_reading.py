@@ -34,10 +34,19 @@ def test_phrases(prompt: str, expected: list[str]) -> None:
 
 def test_parts_of_a_phrase_know_whether_they_hold_its_last_word() -> None:
     heads = {span.text: span.head for span in read("cat food factory")}
-    assert heads["factory"]
-    assert heads["food factory"]
-    assert not heads["cat"]
-    assert not heads["cat food"]
+    assert heads == {"cat food factory": True, "food factory": True, "factory": True}
+    heads = {span.text: span.head for span in read("a forest of tall towers")}
+    assert heads["forest of tall towers"]
+    assert not heads["forest"]
+    assert not heads["tall towers"]
+
+
+def test_words_that_frame_and_verbs_at_the_end_do_not_hide_what_a_phrase_is_about() -> None:
+    assert {"kitten", "bright"} <= {span.text for span in read("a kitten yawns, bright photo")}
+
+
+def test_a_new_article_begins_a_new_phrase() -> None:
+    assert phrases("on the lake the boats") == ["lake", "boats"]
 
 
 def test_neighbouring_phrases_are_also_read_as_one() -> None:
@@ -56,6 +65,10 @@ def test_neighbouring_phrases_are_also_read_as_one() -> None:
         ("not only a forest", []),
         ("a library instead of a forest", ["forest"]),
         ("she isn't wearing a crown", ["crown"]),
+        ("zero cats", ["cats"]),
+        ("the zero suit", []),
+        ("an umbrella nowhere in sight", ["umbrella"]),
+        ("I am sick of hats and scarves", ["hats", "scarves"]),
         ("a cat", []),
     ],
 )

@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.routing.make.case import (
     DATA,
     ROLES,
+    SEEDS,
     SPLITS,
     WORDS,
     Case,
@@ -28,7 +29,11 @@ OTHERS = ("clothing", "style", "background", "object")
 
 
 def make() -> None:
-    """Write the sets composlora-triggers and composlora-sentences, both splits of 240."""
+    """Write the sets composlora-triggers and composlora-sentences, 240 in each split.
+
+    The first two splits have half of the 480 each. The third author words the first half anew, and has the triggers
+    the other way round.
+    """
     entries = tomllib.loads((DATA / "composlora.toml").read_text(encoding="utf-8"))["lora"]
     words = tomllib.loads((WORDS / "composlora.toml").read_text(encoding="utf-8"))
     frames = tomllib.loads((WORDS / "frames.toml").read_text(encoding="utf-8"))
@@ -36,8 +41,9 @@ def make() -> None:
     Random(SEED).shuffle(sets)
     by_name = {entry["name"]: entry for entry in entries}
     for i, split in enumerate(SPLITS):
-        random = Random(f"{SEED} {split}")
-        mine = sets[i::2]
+        random = Random(f"{SEED} {SEEDS[split]}")
+        last = i == len(SPLITS) - 1
+        mine = [names[::-1] for names in sets[::2]] if last else sets[i::2]
         triggers = [_in_triggers(names, by_name, words["base"]) for names in mine]
         said = [_said(names, by_name, words[split], frames[split], split, random) for names in mine]
         write("composlora-triggers", split, triggers)

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.routing.make.case import (
     DATA,
     ROLES,
+    SEEDS,
     SPLITS,
     WORDS,
     Case,
@@ -22,10 +23,16 @@ from benchmarks.routing.make.grammar import fill
 
 SEED = 3474
 SIZES = {0: 24, 1: 50, 2: 60, 3: 50, 4: 36}
-NOTHING = 100
+LARGER = {0: 40, 1: 80, 2: 90, 3: 80, 4: 50}
+"""How many sentences want 0 to 4 LoRAs; the larger numbers in the held-out split."""
+NOTHING = {"tune": 100, "second": 100, "heldout": 200}
 FILLED = 0.35
 """How often a role that no LoRA fills is filled with something else."""
-JOINED = {"tune": ("{} and {}", "{} with {}"), "heldout": ("{} beside {}", "{} together with {}")}
+JOINED = {
+    "tune": ("{} and {}", "{} with {}"),
+    "second": ("{} beside {}", "{} together with {}"),
+    "heldout": ("{} and {}", "{} next to {}", "{} alongside {}"),
+}
 """How two characters stand together."""
 
 
@@ -39,12 +46,11 @@ def make() -> None:
         for entry in tomllib.loads((DATA / "table3.toml").read_text())["lora"]
     }
     for split in SPLITS:
-        random = Random(f"{SEED} {split}")
-        cases = [
-            one(n, roles, words[split], frames[split], split, random) for n in spread(SIZES, random)
-        ]
+        random = Random(f"{SEED} {SEEDS[split]}")
+        sizes = spread(LARGER if split == "heldout" else SIZES, random)
+        cases = [one(n, roles, words[split], frames[split], split, random) for n in sizes]
         write("table3", split, hand(split, "table3") + cases)
-        write("nothing", split, _nothing(scenes[split], random))
+        write("nothing", split, _nothing(scenes[split], NOTHING[split], random))
         write("senses", split, hand(split, "senses"))
 
 
@@ -95,9 +101,9 @@ def _choose(size: int, roles: dict[str, str], random: Random) -> list[str]:
             return chosen
 
 
-def _nothing(scenes: Any, random: Random) -> list[Case]:
+def _nothing(scenes: Any, count: int, random: Random) -> list[Case]:
     cases: dict[str, Case] = {}
-    while len(cases) < NOTHING:
+    while len(cases) < count:
         words = {
             name: random.choice(scenes[name]) for name in ("subject", "act", "where", "manner")
         }

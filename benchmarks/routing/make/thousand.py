@@ -16,6 +16,7 @@ from benchmarks.files import write_whole
 from benchmarks.routing.make.case import (
     DATA,
     ROLES,
+    SEEDS,
     SPLITS,
     WORDS,
     Case,
@@ -34,13 +35,18 @@ PHRASES = {
         "background": ("in {}", "at {}", "in front of {}"),
         "style": ("in the style of {}", "as {}"),
     },
-    "heldout": {
+    "second": {
         "object": ("carrying {}", "right beside {}", "looking at {}"),
         "background": ("somewhere in {}", "with {} in the background", "outside {}"),
         "style": ("made to look like {}", "rendered as {}"),
     },
+    "heldout": {
+        "object": ("beside {}", "playing with {}", "and {}"),
+        "background": ("in {}", "at {}", "in the middle of {}"),
+        "style": ("in the style of {}", "drawn as {}"),
+    },
 }
-"""How the two authors tie a thing into a sentence; characters and clothes stand as they are."""
+"""How the authors tie a thing into a sentence; characters and clothes stand as they are."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Thing:
 
     category: str
     head: str
-    kind: tuple[str, str, str, str]
+    kind: tuple[str, str, str, str, str]
 
     @property
     def name(self) -> str:
@@ -68,7 +74,7 @@ class Thing:
     def said(self, split: str, random: Random) -> str:
         """A noun phrase for it as an author says it: the plain name, or the author's words."""
         plain = f"{self.kind[0]} {self.head}"
-        own = self.kind[2 if split == "tune" else 3].format(h=self.head)
+        own = self.kind[2 + SPLITS.index(split)].format(h=self.head)
         phrase = plain if random.random() < 0.4 else own
         return with_article(phrase, phrase if phrase.endswith(self.head) else self.head)
 
@@ -79,7 +85,7 @@ def make() -> None:
     _write_catalogue(things)
     frames = tomllib.loads((WORDS / "frames.toml").read_text(encoding="utf-8"))
     for split in SPLITS:
-        random = Random(f"{SEED} {split}")
+        random = Random(f"{SEED} {SEEDS[split]}")
         sizes = spread(SIZES, random)
         write("thousand", split, [_case(n, things, frames, split, random) for n in sizes])
 
@@ -111,7 +117,8 @@ def _case(size: int, things: list[Thing], frames: Any, split: str, random: Rando
 
 PLAIN_PEOPLE = {
     "tune": ["somebody", "a man", "a woman", "two friends", "a teenager"],
-    "heldout": ["someone", "a person", "a girl", "a boy", "a couple"],
+    "second": ["someone", "a person", "a girl", "a boy", "a couple"],
+    "heldout": ["a man", "an old lady", "some people", "a young man", "a child"],
 }
 """Subjects that none of the 1,000 is about."""
 

@@ -12,12 +12,15 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import resources
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lorafusion.library.keys import Encoder, key_vectors
 from lorafusion.library.store import KeyStore
+from lorafusion.routing.words import WORD, stem
 
+RIVALS = 8
+"""Ordinary phrases that are looked at to find one that is no other word for a LoRA."""
 NEAREST = 100
 """Ordinary phrases that a vector is measured against: the nearest ones."""
 SMALLEST = 1e-3
@@ -31,6 +34,12 @@ def ordinary_phrases() -> tuple[str, ...]:
     return tuple(text.split("\n")[:-1])
 
 
+@lru_cache(maxsize=1)
+def ordinary_words() -> frozenset[str]:
+    """The stems of all words of the ordinary phrases."""
+    return frozenset(stem(word) for text in ordinary_phrases() for word in WORD.findall(text))
+
+
 class Background:
     """The ordinary phrases as one encoder sees them; their vectors are stored like keys.
 
@@ -39,14 +48,52 @@ class Background:
     """
 
     def __init__(self, encoder: Encoder) -> None:
-        self._vectors = key_vectors(ordinary_phrases(), encoder, KeyStore())
+        quick = getattr(encoder, "quick", None)
+        # All at once takes a second; one by one, as keys are made and stored, a quarter of a minute.
+        self.vectors = (
+            key_vectors(ordinary_phrases(), encoder, KeyStore())
+            if quick is None
+            else quick(ordinary_phrases())
+        )
+        self.unit = float(self.measure(self.vectors)[1].mean())
 
     def measure(
         self, rows: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
         """Mean and deviation of the cosines of each row with its nearest ordinary phrases: [n], [n]."""
-        near = (rows @ self._vectors.T).topk(min(NEAREST, len(self._vectors)), dim=1).values
+        near = (rows @ self.vectors.T).topk(min(NEAREST, len(self.vectors)), dim=1).values
         return near.mean(1), near.std(1).clamp_min(SMALLEST)
+
+    def rivals(
+        self, rows: Float[Tensor, "s d"], asking: Bool[Tensor, "n o"]
+    ) -> Float[Tensor, "s n"]:
+        """Cosine of each row with the nearest ordinary phrase that does not ask for the LoRA: [s, n].
+
+        Args:
+            rows: vectors of spans.
+            asking: for n LoRAs, which ordinary phrases ask for it themselves.
+        """
+        values, at = (rows @ self.vectors.T).topk(min(RIVALS, len(self.vectors)), dim=1)
+        free = ~asking[:, at]  # [n, s, r]
+        # Where all of the nearest ask for it, the last of them stands for those beyond.
+        free[..., -1] = True
+        first = free.int().argmax(2).T  # [s, n]
+        return values.gather(1, first)
+
+
+_BACKGROUNDS: list[tuple[Encoder, Background]] = []
+_BACKGROUNDS_MOST = 4
+
+
+def background(encoder: Encoder) -> Background:
+    """The background of this very encoder; the last few are remembered."""
+    for by, known in _BACKGROUNDS:
+        if by is encoder:
+            return known
+    made = Background(encoder)
+    _BACKGROUNDS.insert(0, (encoder, made))
+    del _BACKGROUNDS[_BACKGROUNDS_MOST:]
+    return made
 
 
 def symmetric(

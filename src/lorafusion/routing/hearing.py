@@ -13,14 +13,11 @@ from torch import Tensor
 from lorafusion.plan import Candidate, Source
 from lorafusion.routing.award import Rival, Verdict, award
 from lorafusion.routing.calibration import Calibration
-from lorafusion.routing.keyring import Keyring
+from lorafusion.routing.keyring import THINGS, Keyring
 from lorafusion.routing.reading import Span, phrases_of, read
 from lorafusion.routing.words import WORD
 
-THINGS = frozenset({"character", "clothing", "object", "background"})
-"""Categories of things: the last word of a phrase says which thing it is about, so that an "Asian
-elephant" asks for no Asian. A style may well stand before another word."""
-OF_REST, OF_HEAD = 2 / 3, 1 / 3
+OF_REST, OF_HEAD = 0.7, 0.7
 """Shares of the whole phrase in the score of its words, for things: of those without its last word
 and of those with it."""
 DIGITS = 4
@@ -49,7 +46,7 @@ class Hearing:
         clear: float,
     ) -> None:
         self._entries, self._level = entries, level
-        self._categories = ring.categories
+        self._categories, self._things = ring.categories, ring.things
         spans = read(prompt)
         whole = [_whole(prompt)] if ring.quoted(prompt) else []
         self.spans = [span for span in spans if not span.denied] + whole
@@ -59,7 +56,7 @@ class Hearing:
         texts = [ring.spelling.corrected(span.text) for span in every]
         fits, cosines = ring.scores(texts)
         self._wholes = frozenset(_phrases(self.spans))
-        self._fits, self._cosines = (self._in_context(each) for each in (fits, cosines))
+        self._fits, self._cosines = self._in_context(fits), self._which(cosines)
         self._believe_names(every, [ring.named(text) for text in texts], clear)
         if whole:
             row, asked = len(self.spans) - 1, ring.quoted(prompt)
@@ -72,12 +69,17 @@ class Hearing:
         best = _best(self._fits[:count])
         verdicts = award(self.spans, self._rivals(best), self._level)
         denials = self._denials(best)
-        return [
-            self._awarded(entry, score, verdicts[entry.name])
-            if entry.name in verdicts
-            else self._unasked(entry, score, denials.get(i, ""))
-            for i, (entry, score) in enumerate(zip(self._entries, best.tolist(), strict=True))
-        ]
+        level = self._level.threshold
+        under = f"{level:.1f}"
+        found = []
+        for i, (entry, score) in enumerate(zip(self._entries, best.tolist(), strict=True)):
+            if entry.name in verdicts:
+                found.append(self._awarded(entry, score, verdicts[entry.name]))
+                continue
+            score = score if math.isfinite(score) else 0.0
+            reason = denials.get(i) or f"no phrase asks for it, {score:.1f} < {under}"
+            found.append(Candidate(entry, score, 0.0, "", reason, min(score - level, 0.0)))
+        return found
 
     def _rivals(self, best: Float[Tensor, " n"]) -> list[Rival]:
         """The LoRAs that some phrase asks for and that the negative prompt does not name."""
@@ -111,12 +113,6 @@ class Hearing:
                 found[i] = f"{where} {span.text!r}"
         return found
 
-    def _unasked(self, entry: Source, score: float, denial: str) -> Candidate:
-        score = score if math.isfinite(score) else 0.0
-        level = self._level.threshold
-        reason = denial or f"no phrase asks for it, {score:.1f} < {level:.1f}"
-        return Candidate(entry, score, 0.0, "", reason, min(score - level, 0.0))
-
     def _awarded(self, entry: Source, score: float, verdict: Verdict) -> Candidate:
         span = self.spans[verdict.span]
         if verdict.lost_to:
@@ -128,16 +124,23 @@ class Hearing:
     def _in_context(self, values: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:
         """For things, part of a phrase counts with the whole phrase around it."""
         wholes = {span.chunk: i for i, span in enumerate(self.spans) if span in self._wholes}
-        things = [i for i, category in enumerate(self._categories) if category in THINGS]
-        parts = [i for i, span in enumerate(self.spans) if wholes.get(span.chunk, i) != i]
-        kept = values.clone()
-        if parts and things:
-            shares = torch.tensor([[OF_HEAD if self.spans[i].head else OF_REST] for i in parts])
-            rows, columns = torch.tensor(parts)[:, None], torch.tensor(things)
-            around = values[[wholes[self.spans[i].chunk] for i in parts]][:, things]
-            mine = values[rows, columns]
-            kept[rows, columns] = torch.minimum(mine, mine + shares * (around - mine))
-        return (kept * 10**DIGITS).round() / 10**DIGITS
+        around = [wholes.get(span.chunk, i) for i, span in enumerate(self.spans)]
+        around += range(len(around), len(values))
+        share = torch.full((len(values), 1), OF_HEAD)
+        share[[i for i, span in enumerate(self.spans) if not span.head]] = OF_REST
+        kept = torch.minimum(values, values.lerp(values[around], share))
+        kept = torch.where(self._things, kept, values)
+        return (kept * 10**DIGITS).round_() / 10**DIGITS
+
+    def _which(self, cosines: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:
+        """Each span with all that contain it, on average: of two robes the "sheer robe" is asked for."""
+        words = [frozenset(span.words) for span in self.spans]
+        around = torch.tensor([[float(a <= b) for b in words] for a in words])
+        count = len(words)
+        found = cosines.clone()
+        if count:
+            found[:count] = around / around.sum(1, keepdim=True) @ cosines[:count]
+        return (found * 10**DIGITS).round_() / 10**DIGITS
 
     def _believe_names(self, spans: list[Span], named: list[list[int]], clear: float) -> None:
         """A LoRA that is named word for word is asked for, whatever the encoder makes of it."""

@@ -13,10 +13,18 @@ from lorafusion.library.keys import Encoder, key_vectors
 from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
-from lorafusion.routing.background import Background, symmetric
+from lorafusion.routing.background import background, ordinary_phrases, symmetric
+from lorafusion.routing.quickly import quickly
 from lorafusion.routing.spelling import Spelling
 from lorafusion.routing.words import WORD, means, stem
 
+THINGS = frozenset({"character", "clothing", "object", "background"})
+"""Categories of things: the last word of a phrase says which thing it is about, so that an "Asian
+elephant" asks for no Asian. A style may well stand before another word."""
+AHEAD = 0.5
+"""Share in a score of how far a LoRA is ahead of the nearest ordinary phrase."""
+ASKS = 5.0
+"""Deviations from which on an ordinary phrase is itself another word for a LoRA."""
 SHORT = 8
 """Words up to which the beginning of a text is a key of its own."""
 _PARTS = re.compile(r"[,.;:\n|(]+")
@@ -59,6 +67,7 @@ class Keyring:
         flat = [text for owned in texts for text in owned]
         self.count = len(sources)
         self.categories = [source.category.casefold() for source in sources]
+        self.things = torch.tensor([category in THINGS for category in self.categories])
         self._exact: dict[tuple[str, ...], list[int]] = {}
         self._literal: dict[tuple[str, ...], list[int]] = {}
         for i, owned in enumerate(texts):
@@ -68,12 +77,19 @@ class Keyring:
                 self._literal.setdefault(words, []).append(i)
         vocabulary = frozenset(word for text in flat for word in stems(text))
         self.spelling = Spelling(vocabulary, encoder)
-        self._encoder = encoder
-        self._background = Background(encoder)
-        self._keys = key_vectors(flat, encoder, KeyStore())
+        self._encoder = quickly(encoder)
+        self._background = background(encoder)
+        self._keys = key_vectors(flat, self._encoder, KeyStore())
         self._measured = self._background.measure(self._keys)
         self._owner = torch.tensor([i for i, owned in enumerate(texts) for _ in owned])
-        self._spans: dict[str, Tensor] = {}
+        ordinary = self._background.vectors
+        fits = symmetric(
+            ordinary @ self._keys.T, self._background.measure(ordinary), self._measured
+        )
+        self._asking = (self._best(fits) >= ASKS).T
+        self._spans: dict[str, Tensor] = dict(zip(ordinary_phrases(), ordinary, strict=True))
+        self._spans |= dict(zip(flat, self._keys, strict=True))
+        self._known = dict(self._spans)
 
     def named(self, text: str) -> list[int]:
         """The LoRAs that have a key of just these words, whatever their endings."""
@@ -92,9 +108,11 @@ class Keyring:
         if not spans:
             return torch.zeros(0, self.count), torch.zeros(0, self.count)
         vectors = self._vectors(spans)
-        cosines = vectors @ self._keys.T
-        fits = symmetric(cosines, self._background.measure(vectors), self._measured)
-        return self._best(fits), self._best(cosines)
+        keyed = vectors @ self._keys.T
+        fits = symmetric(keyed, self._background.measure(vectors), self._measured)
+        cosines = self._best(keyed)
+        ahead = (cosines - self._background.rivals(vectors, self._asking)) / self._background.unit
+        return (1 - AHEAD) * self._best(fits) + AHEAD * ahead, cosines
 
     def _best(self, values: Float[Tensor, "s k"]) -> Float[Tensor, "s n"]:
         best = values.new_full((len(values), self.count), -torch.inf)
@@ -104,8 +122,8 @@ class Keyring:
         """Vectors of spans; those that were met before are remembered, the others encoded at once."""
         fresh = [text for text in dict.fromkeys(spans) if text not in self._spans]
         if len(self._spans) + len(fresh) > _REMEMBERED:
-            self._spans.clear()
-            fresh = list(dict.fromkeys(spans))
+            self._spans = dict(self._known)
+            fresh = [text for text in dict.fromkeys(spans) if text not in self._spans]
         if fresh:
             rows = self._encoder.encode(fresh).to("cpu", torch.float32)
             self._spans.update(zip(fresh, rows, strict=True))

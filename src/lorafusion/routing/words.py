@@ -13,46 +13,58 @@ WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")  # noqa: RUF001 - prompts have 
 _LINKS = """
 about above across after against along amid among and around as at atop before behind below beneath
 beside besides between beyond but by down during for from in inside into like near nor off on onto or
-out outside over past per plus since than that then through till to toward towards under underneath
-until up upon via when where which while who whom whose with within
+out outside over past per plus saying since than that then through till to toward towards under
+underneath until up upon via when where which while who whom whose with within
 """
 LINKS = frozenset(_LINKS.split())
 """Words that part phrases: prepositions, conjunctions, relative pronouns."""
 
 _VERBS = """
-am appear appears are be been being brings buy buys came can carried carries carry carrying come comes
-could did do does doing done draw eat eats enjoys feel feels gave get gets give gives go goes going
-got grab grabs had has have having held help hold holding holds is keep keeps leads leaning leans let
-lets lies look looking looks love loves made make makes may might must please put puts read reading
-reads run running runs sat saw say says see seen sees shall should show showing shows sit sits sitting
-sleeping sleeps smile smiles smiling stand standing stands stare stares staring stood take takes taking
-tell tells try turn turns use used uses using wait waiting waits walk walking walks want wants was wear
-wearing wears went were will wore would
+am appear appears appeared are be been being brings buy buys came can carried carries carry carrying
+come comes could did do does doing done draw eat eats enjoys expect expected fell feel feels fill filled
+find finds found gave get gets give gives given go goes going got grab grabs had has have having held
+help hold holding holds is keep keeps leads leaning leans leave leaves left let lets lies look looking
+looks lost love loves made meet meets met make makes may might must please put puts read reads run
+running runs sat saw say says see seen sees shall should show showing shows sit sits sitting sleeping
+spend spends spent pass passed passes sleeps smile smiles smiling stand standing stands stare stares
+staring stood take takes taking tell tells try turn turns use used uses using wait waiting waits walk
+walking walks want wants was wear wearing wears went were will wore would
 """
 VERBS = frozenset(_VERBS.split())
 """Frequent verbs that part what does from what is done to."""
 
 _FILLERS = """
-a all also an another any anyone both close each either else ever every few first full half he her here
-hers herself him himself his how i if it its itself just last least less lots made many me more most
-much my nearly neither next nothing now only other our own quite rather real really same she so some
-someone something still such the their them there these they this those together too two three four
-five six very we well what whole why you your one once
+a all alone also an another any anybody anyone anything both close each either else ever every everybody
+everyone everything exactly few first fully half he her here hers herself him himself his how i if it
+it's its itself just last least less lots made many maybe me more most much my nearly neither next
+nothing now nobody oh okay only other our own quite rather real really same she so some somebody someone
+something somewhere still such that's the their them there these they this those together too two three
+four five six seven eight nine ten dozen dozens hundred hundreds thousands several single us very we
+well what whole why you your one once
 """
 FILLERS = frozenset(_FILLERS.split())
 """Words without a meaning of their own: no phrase begins or ends with one."""
 
 _FRAMES = """
-art artwork background bunch close-up closeup couple depiction drawing group illustration image kind
-lot pair painting photo photograph photography pic picture piece portrait rendering scene set shot
-sketch sort style type version view
+art artwork atmosphere background bunch close-up closeup couple depiction drawing group illustration
+image kind look lot mood pair painting photo photograph photography pic picture piece portrait poster
+rendering scene selfie set shot sketch snapshot sort still style type version view
 """
 FRAMES = frozenset(_FRAMES.split())
-"""Words before "of" that only introduce what the phrase is about: "a photo of a cat"."""
+"""Words that only frame what a phrase is about: "a photo of a cat", "a bright picture"."""
+
+_OPENERS = """
+a an another any anybody anyone each every everybody everyone everything he her here his i it it's its
+my nobody one our she some somebody someone something that that's the their there these they this those
+two three four five six seven eight nine ten us we you your
+"""
+OPENERS = frozenset(_OPENERS.split())
+"""Articles, pronouns and numbers: a new phrase begins where one stands."""
 
 _NEGATORS = """
 without no not never except minus sans lacking isn't aren't wasn't weren't doesn't don't didn't can't
-won't hasn't haven't avoid avoiding excluding omit nor neither
+won't hasn't haven't avoid avoids avoiding excluding exclude omit nor neither hate hates hating forbid
+forbids dislike dislikes lack lacks
 """
 NEGATORS = frozenset(_NEGATORS.split())
 """Words that deny the phrase after them."""
@@ -63,8 +75,19 @@ DENYING = (
     ("free", "of"),
     ("anything", "but"),
     ("devoid", "of"),
+    ("sick", "of"),
+    ("tired", "of"),
+    ("least", "of"),
+    ("leave", "out"),
+    ("leaving", "out"),
+    ("other", "than"),
+    ("apart", "from"),
+    ("aside", "from"),
 )
 """Pairs of words that deny the phrase after them."""
+
+ABSENT = frozenset({"nowhere", "absent"})
+"""Words after a phrase that deny it."""
 
 
 def means(word: str) -> bool:

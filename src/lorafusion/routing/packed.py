@@ -1,0 +1,150 @@
+"""Packed: many short texts through a BERT sentence encoder in one pass without padding.
+
+sentence-transformers spends most of its time on a handful of two-word texts with padding and bookkeeping.
+Here the tokens of all texts lie in one row, and a mask keeps attention from looking out of one text
+into another. Devlin et al.,
+arXiv:1810.04805; the vector of a text is the mean over its tokens, scaled to length 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+TOGETHER = 128
+"""Tokens of one pass: attention looks at all pairs of them, so that more would cost more each."""
+
+
+@dataclass(frozen=True)
+class _Layer:
+    qkv: tuple[Tensor, Tensor]
+    out: tuple[Tensor, Tensor]
+    norm: tuple[Tensor, Tensor]
+    wide: tuple[Tensor, Tensor]
+    narrow: tuple[Tensor, Tensor]
+    last: tuple[Tensor, Tensor]
+
+
+class Packed:
+    """A sentence-transformers model of BERT with a mean over its tokens, for many short texts.
+
+    Args:
+        model: for which `fits` holds.
+        dtype: of the matrix products; all else is float32.
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+        bert = model[0].auto_model
+        self._tokenizer = model.tokenizer.backend_tokenizer
+        self._dtype = dtype
+        self._heads = bert.config.num_attention_heads
+        self._epsilon = bert.config.layer_norm_eps
+        places = bert.embeddings
+        self._words = places.word_embeddings.weight.detach()
+        kind = places.token_type_embeddings.weight.detach()[0]
+        self._places = places.position_embeddings.weight.detach() + kind
+        self._first = _pair(places.LayerNorm)
+        self._layers = [self._layer(layer) for layer in bert.encoder.layer]
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """One row a text: [n, d], float32, each of length 1; texts must fit the model's window."""
+        # One by one: a batch is spread over threads, which costs more than it brings here.
+        found = [self._tokenizer.encode(text) for text in texts]
+        ids = [each.ids[: sum(each.attention_mask)] for each in found]
+        rows = [self._pooled(ids[first:end]) for first, end in _packs([len(each) for each in ids])]
+        return functional.normalize(torch.cat(rows), dim=1)
+
+    def _pooled(self, ids: Sequence[Sequence[int]]) -> Float[Tensor, "n d"]:
+        owners = torch.arange(len(ids)).repeat_interleave(torch.tensor([len(e) for e in ids]))
+        places = torch.cat([torch.arange(len(each)) for each in ids])
+        states = self._run(torch.tensor([i for each in ids for i in each]), places, owners)
+        return states.new_zeros(len(ids), states.shape[1]).index_add_(0, owners, states)
+
+    def _run(
+        self, ids: Int[Tensor, " t"], places: Int[Tensor, " t"], owners: Int[Tensor, " t"]
+    ) -> Float[Tensor, "t d"]:
+        states = self._normed(self._words[ids] + self._places[places], self._first)
+        apart = owners[:, None] != owners
+        closed = torch.zeros(len(ids), len(ids)).masked_fill_(apart, -torch.inf)
+        for layer in self._layers:
+            mixed = self._linear(states, layer.qkv).view(len(ids), 3, self._heads, -1)
+            q, k, v = mixed.permute(1, 2, 0, 3)  # each [heads, tokens, width of a head]
+            scale = q.shape[2] ** -0.5
+            shares = torch.baddbmm(closed, q, k.transpose(1, 2), alpha=scale).softmax(2)
+            heard = torch.bmm(shares, v).transpose(0, 1).flatten(1)
+            states = self._normed(states + self._linear(heard, layer.out), layer.norm)
+            inner = functional.gelu(self._linear(states, layer.wide))
+            states = self._normed(states + self._linear(inner, layer.narrow), layer.last)
+        return states
+
+    def _linear(self, rows: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
+        return functional.linear(rows.to(self._dtype), *weights).float()
+
+    def _normed(self, rows: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
+        return functional.layer_norm(rows, (rows.shape[1],), *weights, self._epsilon)
+
+    def _layer(self, layer: Any) -> _Layer:
+        own = layer.attention.self
+        three = (own.query, own.key, own.value)
+        qkv = (
+            torch.cat([each.weight for each in three]).detach().to(self._dtype),
+            torch.cat([each.bias for each in three]).detach().to(self._dtype),
+        )
+        return _Layer(
+            qkv,
+            _pair(layer.attention.output.dense, self._dtype),
+            _pair(layer.attention.output.LayerNorm),
+            _pair(layer.intermediate.dense, self._dtype),
+            _pair(layer.output.dense, self._dtype),
+            _pair(layer.output.LayerNorm),
+        )
+
+
+def _packs(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """First and end of the runs of texts that go together, for their numbers of tokens."""
+    found = []
+    first = total = 0
+    for i, size in enumerate(sizes):
+        if i > first and total + size > TOGETHER:
+            found.append((first, i))
+            first, total = i, 0
+        total += size
+    return [*found, (first, len(sizes))]
+
+
+def fits(model: Any) -> bool:
+    """Whether `Packed` gives what this sentence-transformers model gives."""
+    kinds = [type(module).__name__ for module in model]
+    if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+        return False
+    config = getattr(model[0].auto_model, "config", None)
+    pooling: dict[str, Any] = getattr(model[1], "get_config_dict", dict)()
+    plain = (
+        type(model[0].auto_model).__name__ == "BertModel"
+        and getattr(config, "hidden_act", "") == "gelu"
+        and getattr(config, "position_embedding_type", "absolute") == "absolute"
+        and hasattr(model.tokenizer, "backend_tokenizer")
+    )
+    return plain and not model.default_prompt_name and _is_mean(pooling)
+
+
+def fast_dtype() -> torch.dtype:
+    """bfloat16 where the processor multiplies in it, which halves the time; else float32."""
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)
+    return torch.bfloat16 if native() else torch.float32
+
+
+def _is_mean(pooling: dict[str, Any]) -> bool:
+    chosen = {name for name, value in pooling.items() if name.startswith("pooling_mode_") and value}
+    return pooling.get("pooling_mode") == "mean" or chosen == {"pooling_mode_mean_tokens"}
+
+
+def _pair(module: Any, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    return module.weight.detach().to(dtype), module.bias.detach().to(dtype)

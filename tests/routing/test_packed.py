@@ -1,0 +1,48 @@
+"""Many short texts in one pass: the same vectors as sentence-transformers gives one by one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lorafusion.library.keys import encode_alone
+from lorafusion.routing import ENCODERS
+from lorafusion.routing.packed import TOGETHER, Packed, fits
+from lorafusion.routing.quickly import quickly
+from lorafusion.routing.sentence import SentenceEncoder
+from tests.library.fakes import CountingEncoder
+
+TEXTS = ["cat", "a hairy cat", "☂", "Ünïcode WORDS", "", *["old tower"] * 60]
+
+
+@pytest.fixture(scope="module")
+def minilm() -> SentenceEncoder:
+    found = ENCODERS["minilm"]()
+    assert isinstance(found, SentenceEncoder)
+    return found
+
+
+def test_float32_gives_what_sentence_transformers_gives(minilm: SentenceEncoder) -> None:
+    model = minilm._model
+    assert fits(model)
+    rows = Packed(model, torch.float32).encode(TEXTS)
+    for text, row in zip(TEXTS[:6], rows[:6], strict=True):
+        assert torch.allclose(row, encode_alone(text, minilm), atol=1e-5)
+
+
+def test_the_quick_way_is_near_and_does_not_mix_texts(minilm: SentenceEncoder) -> None:
+    rows, exact = minilm.quick(TEXTS), minilm.encode(TEXTS)
+    assert ((rows * exact).sum(1) > 0.999).all()
+    assert len(TEXTS) * 4 > TOGETHER  # more than one pass
+    assert torch.allclose(rows[1], minilm.quick(["a hairy cat"])[0], atol=5e-3)
+
+
+def test_a_long_text_goes_the_exact_way(minilm: SentenceEncoder) -> None:
+    long = ["word " * 300]
+    assert torch.equal(minilm.quick(long), minilm.encode(long))
+
+
+def test_quick_vectors_are_stored_apart(minilm: SentenceEncoder) -> None:
+    assert quickly(minilm).id not in ("", minilm.id)
+    plain = CountingEncoder()
+    assert quickly(plain) is plain
