@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from lorafusion.pocket import world
-from recipes.pocket.clock import Clock
+from recipes.pocket.clock import Clock, chance
 from recipes.pocket.muon import Muon
 from recipes.pocket.settings import Settings
 
@@ -41,15 +41,16 @@ def pictures(seeds: range) -> Tensor:
     return torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def loss(vae: AutoencoderKL, batch: Tensor) -> Tensor:
+def loss(vae: AutoencoderKL, batch: Tensor, generator: torch.Generator) -> Tensor:
     """Differences of pixels and of edges, and a little KL.
 
     Args:
         vae: the autoencoder.
         batch: [n, 3, 64, 64] in -1 to 1.
+        generator: draws the latents' noise.
     """
     posterior = vae.encode(batch).latent_dist
-    drawn = vae.decode(posterior.sample()).sample.float()
+    drawn = vae.decode(posterior.sample(generator)).sample.float()
     error = drawn - batch
     across, down = error.diff(dim=3).abs().mean(), error.diff(dim=2).abs().mean()
     mean, logvar = posterior.mean.float(), posterior.logvar.float()
@@ -76,37 +77,37 @@ def train(settings: Settings, work: Path) -> AutoencoderKL:
     if (work / "vae" / "config.json").is_file():
         return AutoencoderKL.from_pretrained(work / "vae").to(settings.device)
     vae = build(settings).to(settings.device)
-    clock = Clock.resumed(work / "vae.json", settings.vae_minutes)
+    clock = Clock(settings.vae_steps, settings.log_steps)
     optimiser = Muon(vae.named_parameters(), 0.02, 1e-3, all_muon=True)
     state = work / "vae.pt"
     if state.is_file():
         saved = torch.load(state, weights_only=True, map_location=settings.device)
         vae.load_state_dict(saved["vae"])
         optimiser.restore(saved["optimiser"])
+        clock.restore(saved["clock"])
     held_out = pictures(range(2_000_000_000, 2_000_000_064)).to(settings.device)
-    recent: list[float] = []
-    while clock.progress() < 1:
+    generator = torch.Generator()
+    while clock.running():
+        generator.manual_seed(chance(settings.seed, clock.steps))
         first = 1_000_000_000 + clock.images
         batch = pictures(range(first, first + settings.vae_batch)).to(settings.device)
         with torch.autocast(settings.device, torch.bfloat16, enabled=settings.half):
-            value = loss(vae, batch)
+            value = loss(vae, batch, generator)
         value.backward()
         optimiser.step(clock.factor())
-        clock.tick(len(batch))
-        recent.append(float(value.detach()))
-        if clock.steps % 250 == 0:
-            clock.log(loss=sum(recent) / len(recent), psnr=fidelity(vae, held_out))
-            recent.clear()
+        if clock.tick(len(batch), float(value.detach())):
+            clock.log(psnr=fidelity(vae, held_out))
             _save(vae, optimiser, clock, work)
-    clock.log(psnr=fidelity(vae, held_out))
     normalise(vae, pictures(range(2_000_001_000, 2_000_001_000 + 512)).to(settings.device))
-    _save(vae, optimiser, clock, work)
-    vae.save_pretrained(work / "vae")
+    vae.save_pretrained(work / "vae.tmp")
+    (work / "vae.tmp").replace(work / "vae")
     return vae
 
 
 def _save(vae: AutoencoderKL, optimiser: Muon, clock: Clock, work: Path) -> None:
-    torch.save({"vae": vae.state_dict(), "optimiser": optimiser.state()}, work / "vae.pt")
+    state = {"vae": vae.state_dict(), "optimiser": optimiser.state(), "clock": clock.state()}
+    torch.save(state, work / "vae.pt.tmp")
+    (work / "vae.pt.tmp").replace(work / "vae.pt")
     clock.write(work / "vae.json")
 
 
