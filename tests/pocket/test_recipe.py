@@ -116,17 +116,6 @@ def test_every_step_and_process_has_its_own_chance() -> None:
     assert chance(0, 3, 1) == chance(0, 3, 1)
 
 
-def test_shares_are_complete_and_about_equal() -> None:
-    costs = [9, 1, 5, 4, 7, 3, 1]
-    found = shares(costs, 3)
-    assert sorted(place for one in found for place in one) == list(range(7))
-    assert [sum(costs[place] for place in one) for one in found] == [10, 10, 10]
-
-
-class _KilledError(Exception):
-    """Stands for the end of a process."""
-
-
 def _lessons(work: Path) -> Path:
     """A work folder with a tokenizer and made-up latents and captions."""
     work.mkdir()
@@ -145,27 +134,41 @@ def _train(settings: Settings, work: Path) -> tuple[list[dict[str, float]], dict
     return curve, done.average.state_dict()
 
 
+def test_one_seed_gives_one_curve(tmp_path: Path) -> None:
+    first = _lessons(tmp_path / "first")
+    curves = []
+    for name, seed in (("same", 0), ("again", 0), ("other", 1)):
+        shutil.copytree(first, tmp_path / name)
+        curves.append(_train(replace(TINY, seed=seed), tmp_path / name)[0])
+    assert curves[0] == curves[1]
+    assert curves[0] != curves[2]
+
+
+def test_shares_are_complete_and_about_equal() -> None:
+    costs = [9, 1, 5, 4, 7, 3, 1]
+    found = shares(costs, 3)
+    assert sorted(place for one in found for place in one) == list(range(7))
+    assert [sum(costs[place] for place in one) for one in found] == [10, 10, 10]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_training_goes_on_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     settings = replace(TINY, workers=workers)
     whole, killed = _lessons(tmp_path / "whole"), tmp_path / "killed"
-    shutil.copytree(whole, killed)
-    curve, weights = _train(settings, whole)
-    assert [row["step"] for row in curve] == [2, 4, 6]
     save = base.Run.save
 
-    def second_save_fails(run: base.Run, work: Path) -> None:
-        if run.clock.steps == 4:
-            raise _KilledError
+    def save_and_keep(run: base.Run, work: Path) -> None:
         save(run, work)
+        if run.clock.steps == 4:
+            shutil.copytree(work, killed)
 
     with monkeypatch.context() as patch:
-        patch.setattr(base.Run, "save", second_save_fails)
-        with pytest.raises(_KilledError):
-            _train(settings, killed)
-    assert json.loads((killed / "base.json").read_text())["steps"] == 2
+        patch.setattr(base.Run, "save", save_and_keep)
+        curve, weights = _train(settings, whole)
+    assert [row["step"] for row in curve] == [2, 4, 6]
+    assert json.loads((killed / "base.json").read_text())["steps"] == 4
     again, resumed = _train(settings, killed)
     assert again == curve
     assert all(torch.equal(resumed[key], weights[key]) for key in weights)
