@@ -39,7 +39,7 @@ class Settings:
     length: int = 32
     scenes: int = 60_000
     vae_steps: int = 4_300
-    base_steps: int = 9_000
+    base_steps: int = 8_500
     lora_steps: int = 650
     log_steps: int = 100
     workers: int = 3
