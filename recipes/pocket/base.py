@@ -1,9 +1,8 @@
 """Train the base model: denoiser and text encoder together, on frozen latents."""
 
 import copy
-import multiprocessing
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,7 +17,7 @@ from recipes.pocket.autoencoder import pictures
 from recipes.pocket.clock import Clock, chance
 from recipes.pocket.muon import Muon
 from recipes.pocket.settings import Settings
-from recipes.pocket.team import Team
+from recipes.pocket.team import Team, helped
 
 CAPTIONS = 4
 """Wordings of each scene."""
@@ -242,9 +241,8 @@ def learn(
             team.meet()
 
 
-def _help(settings: Settings, run: Run, team: Team, known: Lessons, empty: Tensor) -> None:
+def _help(settings: Settings, run: Run, known: Lessons, empty: Tensor, team: Team) -> None:
     """What the processes other than the first do."""
-    torch.set_num_threads(1)
     momenta = run.optimiser.momenta
     run.optimiser = _optimiser(run.model, team.rank, team.size)
     run.optimiser.momenta = momenta
@@ -270,27 +268,7 @@ def train(settings: Settings, work: Path, vae: AutoencoderKL, tokenizer: CLIPTok
         run.clock.log()
         run.save(work)
 
-    context = multiprocessing.get_context("spawn")
-    team = Team.of(settings.workers, list(run.model.parameters()), context)
-    # What a process is given, torch moves to memory that both share, and leaves it there.
-    helpers = [
-        context.Process(
-            target=_help, args=(settings, run, replace(team, rank=rank), known, empty), daemon=True
-        )
-        for rank in range(1, team.size)
-    ]
-    for helper in helpers:
-        helper.start()
-    if helpers:
-        torch.set_num_threads(1)
-    try:
+    team = Team.of(settings.workers, list(run.model.parameters()))
+    with helped(team, _help, settings, run, known, empty):
         learn(settings, run, team, known, empty, log)
-    except BaseException:
-        for helper in helpers:
-            helper.terminate()
-        raise
-    finally:
-        for helper in helpers:
-            helper.join()
-        torch.set_num_threads(settings.threads)
     return run

@@ -19,10 +19,10 @@ class Settings:
         base_steps: optimiser steps of the denoiser and text encoder.
         lora_steps: optimiser steps of one LoRA.
         log_steps: steps from one checkpoint and line of the log to the next.
-        workers: processes that train the denoiser together, each by one thread; 1 uses `threads`.
+        workers: processes that train one network together, each by one thread; 1 uses `threads`.
         lora_workers: LoRAs trained at once, each by one thread; 1 trains them in turn.
         lora_scenes: rendered scenes per LoRA.
-        vae_batch: pictures in one step of the autoencoder.
+        vae_batch: pictures in one step of the autoencoder, of all workers together.
         batch: pictures in one step of the denoiser, of all workers together.
         lora_batch: pictures in one step of a LoRA.
         seed: decides scenes, weights at the start, noise and captions.
@@ -38,14 +38,14 @@ class Settings:
     text_layers: int = 2
     length: int = 32
     scenes: int = 60_000
-    vae_steps: int = 4_300
+    vae_steps: int = 2_400
     base_steps: int = 8_500
     lora_steps: int = 650
     log_steps: int = 100
     workers: int = 3
     lora_workers: int = 3
     lora_scenes: int = 1_200
-    vae_batch: int = 8
+    vae_batch: int = 24
     batch: int = 96
     lora_batch: int = 16
     seed: int = 0

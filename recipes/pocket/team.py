@@ -7,9 +7,10 @@ owner, who averages its gradients, updates it, and so updates it for all. Sums a
 order of the ranks, so equal seeds give equal weights.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from multiprocessing.context import SpawnContext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 
 import torch
@@ -38,8 +39,9 @@ class Team:
     barrier: Barrier | None
 
     @classmethod
-    def of(cls, size: int, weights: Sequence[Tensor], context: SpawnContext) -> "Team":
+    def of(cls, size: int, weights: Sequence[Tensor]) -> "Team":
         """A new team of `size` processes that train these weights, seen from rank 0."""
+        context = get_context("spawn")
         gradients = [[torch.zeros_like(one) for one in weights] for _ in range(size)]
         return cls(0, gradients, torch.zeros(size, dtype=torch.float64),
                    torch.zeros(size, dtype=torch.float64),
@@ -83,3 +85,41 @@ class Team:
         self.squares[self.rank] = nn.utils.get_total_norm(mine).double().square()
         self.meet()
         return float(self.squares.sum().sqrt()), float(self.losses.mean())
+
+
+@contextmanager
+def helped(team: Team, target: Callable[..., None], *given: object) -> Iterator[None]:
+    """Run `target(*given, team)` in the other processes of a team meanwhile.
+
+    What a process is given, torch moves to memory that both share, and leaves it there.
+
+    Args:
+        team: as rank 0 sees it.
+        target: a function of a module, with the team as its last argument.
+        given: its other arguments.
+    """
+    context, threads = get_context("spawn"), torch.get_num_threads()
+    helpers = [
+        context.Process(target=_alone, args=(target, *given, replace(team, rank=rank)), daemon=True)
+        for rank in range(1, team.size)
+    ]
+    for helper in helpers:
+        helper.start()
+    if helpers:
+        torch.set_num_threads(1)
+    try:
+        yield
+    except BaseException:
+        for helper in helpers:
+            helper.terminate()
+        raise
+    finally:
+        for helper in helpers:
+            helper.join()
+        torch.set_num_threads(threads)
+
+
+def _alone(target: Callable[..., None], *given: object) -> None:
+    """One helping process: one thread."""
+    torch.set_num_threads(1)
+    target(*given)
