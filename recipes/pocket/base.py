@@ -12,15 +12,12 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from lorafusion.pocket import world
-from recipes.pocket.autoencoder import pictures
 from recipes.pocket.clock import Clock, chance
+from recipes.pocket.lessons import Lessons, lessons, tokenised
 from recipes.pocket.muon import Muon
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team, helped
 
-CAPTIONS = 4
-"""Wordings of each scene."""
 _EMPTY = 0.1
 """How often the caption is left out, so that guidance works."""
 
@@ -64,60 +61,6 @@ def plain_attention(unet: UNet2DConditionModel, text: CLIPTextModel) -> None:
     """Make both compute attention by the plain formula: faster than fused kernels for few tokens."""
     unet.set_attn_processor(AttnProcessor())
     text.set_attn_implementation("eager")
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """What the denoiser learns from.
-
-    Attributes:
-        latents: [n, channels, 8, 8].
-        tokens: [n, captions, length] token ids.
-    """
-
-    latents: Tensor
-    tokens: Tensor
-
-    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A random batch: latents [count, channels, 8, 8] and one caption each [count, length]."""
-        rows = torch.randint(len(self.latents), (count,), generator=generator)
-        which = torch.randint(self.tokens.shape[1], (count,), generator=generator)
-        return self.latents[rows].float(), self.tokens[rows, which].long()
-
-
-def tokenised(tokenizer: CLIPTokenizer, texts: list[str], length: int) -> Tensor:
-    """Texts as token ids [n, length], padded and cut."""
-    return torch.tensor(
-        tokenizer(texts, padding="max_length", max_length=length, truncation=True)["input_ids"]
-    )
-
-
-@torch.no_grad()
-def encode(vae: AutoencoderKL, batch: Tensor, half: bool) -> Tensor:
-    """Latents [n, channels, 8, 8] of pictures [n, 3, 64, 64]."""
-    with torch.autocast(batch.device.type, torch.bfloat16, enabled=half):
-        return vae.encode(batch).latent_dist.mode().float()
-
-
-def lessons(
-    settings: Settings, vae: AutoencoderKL, tokenizer: CLIPTokenizer, work: Path
-) -> Lessons:
-    """Render and encode the base's scenes, or load them from work/lessons.pt."""
-    path = work / "lessons.pt"
-    if path.is_file():
-        saved = torch.load(path, weights_only=True)
-        return Lessons(saved["latents"], saved["tokens"])
-    latents: list[Tensor] = []
-    for first in range(0, settings.scenes, 128):
-        batch = pictures(range(first, min(first + 128, settings.scenes))).to(settings.device)
-        latents.append(encode(vae, batch, settings.half).half().cpu())
-    scenes = [world.sample(seed) for seed in range(settings.scenes)]
-    texts = [world.caption(scene, variant) for scene in scenes for variant in range(CAPTIONS)]
-    ids = tokenised(tokenizer, texts, settings.length).short()
-    made = Lessons(torch.cat(latents), ids.view(len(scenes), CAPTIONS, -1))
-    torch.save({"latents": made.latents, "tokens": made.tokens}, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)
-    return made
 
 
 def schedule() -> Tensor:

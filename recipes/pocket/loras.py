@@ -16,16 +16,9 @@ from torch import nn
 from transformers import CLIPTextModel
 
 from lorafusion.pocket import world
-from recipes.pocket.base import (
-    CAPTIONS,
-    Lessons,
-    encode,
-    loss,
-    plain_attention,
-    schedule,
-    tokenised,
-)
+from recipes.pocket.base import loss, plain_attention, schedule
 from recipes.pocket.clock import Clock, chance
+from recipes.pocket.lessons import CAPTIONS, Lessons, encode, tokenised
 from recipes.pocket.lora_files import adapter_settings, write_diffusers
 from recipes.pocket.muon import Muon
 from recipes.pocket.plans import LoraPlan

@@ -37,9 +37,9 @@ class Settings:
     text_width: int = 128
     text_layers: int = 2
     length: int = 32
-    scenes: int = 60_000
+    scenes: int = 120_000
     vae_steps: int = 2_400
-    base_steps: int = 8_500
+    base_steps: int = 7_500
     lora_steps: int = 650
     log_steps: int = 100
     workers: int = 3

@@ -21,6 +21,7 @@ from recipes.pocket import __main__ as command
 from recipes.pocket import autoencoder, base, tokens
 from recipes.pocket.clock import Clock, chance
 from recipes.pocket.lora_files import to_kohya
+from recipes.pocket.lessons import CAPTIONS
 from recipes.pocket.muon import Muon, orthogonal, shares
 from recipes.pocket.settings import TINY, Settings
 
@@ -121,7 +122,7 @@ def _lessons(work: Path) -> Path:
     work.mkdir()
     tokenizer = tokens.train(TINY, work)
     generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(len(tokenizer), (48, base.CAPTIONS, TINY.length), generator=generator)
+    ids = torch.randint(len(tokenizer), (48, CAPTIONS, TINY.length), generator=generator)
     latents = torch.randn(48, TINY.latents, 8, 8, generator=generator)
     torch.save({"latents": latents.half(), "tokens": ids.short()}, work / "lessons.pt")
     return work
