@@ -20,8 +20,8 @@ pytest.importorskip("recipes.pocket", reason="the recipes are not beside the tes
 from recipes.pocket import __main__ as command
 from recipes.pocket import autoencoder, base, tokens
 from recipes.pocket.clock import Clock, chance
-from recipes.pocket.lora_files import to_kohya
 from recipes.pocket.lessons import CAPTIONS
+from recipes.pocket.lora_files import to_kohya
 from recipes.pocket.muon import Muon, orthogonal, shares
 from recipes.pocket.settings import TINY, Settings
 
