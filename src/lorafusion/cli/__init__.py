@@ -15,6 +15,7 @@ from lorafusion.cli.export import export
 from lorafusion.cli.generate import generate
 from lorafusion.cli.library import library
 from lorafusion.cli.methods import methods
+from lorafusion.cli.train import train
 from lorafusion.errors import LorafusionError
 from lorafusion.version import __version__
 
@@ -32,6 +33,7 @@ app.command()(explain)
 app.command()(export)
 app.command()(methods)
 app.add_typer(library, name="library")
+app.add_typer(train, name="train")
 
 
 def _show_version(asked: bool) -> bool:
