@@ -137,3 +137,15 @@ def test_a_folder_without_images_is_one_line(lf: Callable[..., Ran], tmp_path: P
     ran = lf("train", "lora", tmp_path / "empty", "--out", "x.safetensors")
     assert (ran.code, ran.err.count("\n")) == (2, 1)
     assert "holds no image" in ran.err
+
+
+def test_spectral_shifts_by_the_command(
+    lf: Callable[..., Ran], world: World, images: Path, tmp_path: Path
+) -> None:
+    words = ("--steps", "2", "--rank", "1", "--size", "16", "--device", "cpu", *ABOUT)
+    ran = lf("train", "spectral", images, "--base", world.base, *words, "--out", "s.safetensors")
+    assert (ran.code, ran.err) == (0, "")
+    lora = formats.read(tmp_path / "s.safetensors")
+    assert {delta.rank for delta in lora.deltas.values()} == {1}
+    assert lora.metadata["lorafusion.kind"] == "spectral"
+    assert lora.triggers == ("pingano penguin",)

@@ -19,8 +19,8 @@ def main(images: Path, work: Path) -> None:
 
     pipe = tiny.pipeline("sd")
     shown = training.read_examples(images)
-    training.train_lora(
-        pipe, shown, RECIPE, training.About("x"), work, prior=prior(pipe), on_step=stop
+    training.train(
+        "lora", pipe, shown, RECIPE, training.About("x"), work, prior=prior(pipe), on_step=stop
     )
 
 

@@ -37,7 +37,7 @@ def train(
     pipe: Any, images: Path, work: Path, recipe: training.Recipe = RECIPE, **given: Any
 ) -> training.Trained:
     shown = training.read_examples(images)
-    return training.train_lora(pipe, shown, recipe, training.About("x"), work, **given)
+    return training.train("lora", pipe, shown, recipe, training.About("x"), work, **given)
 
 
 def low(lora: LoRA) -> dict[str, LowRank]:
@@ -79,20 +79,23 @@ def test_it_learns_what_it_is_shown(sd: Any, images: Path, tmp_path: Path) -> No
     for path in images.glob("[12].*"):
         path.unlink()
     recipe = training.Recipe(
-        steps=60, batch=4, rate=2e-2, rank=4, targets="all", size=16, save_every=15, snr=0
+        steps=60, batch=4, rate=2e-2, rank=4, targets="all", size=16, save_every=15, snr=0.0
     )
     curve = train(sd, images, tmp_path / "work", recipe).curve
     assert [entry.step for entry in curve] == [15, 30, 45, 60]
     assert curve[-1].loss < 0.8 * curve[0].loss
 
 
-def test_killed_half_way_it_ends_with_the_same_weights(images: Path, tmp_path: Path) -> None:
+def test_killed_half_way_it_ends_with_the_same_weights(
+    images: Path, tmp_path: Path, cache: Path
+) -> None:
     pipe = tiny.pipeline("sd")
     whole = train(pipe, images, tmp_path / "whole", prior=prior(pipe))
     assert whole.resumed_at == 0
     words = [sys.executable, "-m", "tests.training.killed", str(images), str(tmp_path / "killed")]
     ran = subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert ran.returncode == -signal.SIGKILL, ran.stderr
+    assert len(list((cache / "prior").iterdir())) == 3  # another process finds them too
     rest = train(pipe, images, tmp_path / "killed", prior=prior(pipe))
     assert rest.resumed_at == RECIPE.save_every
     assert same(rest.lora, whole.lora)

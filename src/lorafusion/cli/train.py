@@ -5,13 +5,9 @@ from __future__ import annotations
 import typer
 
 from lorafusion.cli.train_lora import lora
+from lorafusion.cli.train_spectral import spectral
 
 train = typer.Typer(no_args_is_help=True, add_completion=False, help="Make LoRAs of your own.")
 
-
-@train.callback()
-def described() -> None:
-    """Make LoRAs of your own."""  # without a callback, typer makes a lone command the whole group
-
-
 train.command("lora")(lora)
+train.command("spectral")(spectral)

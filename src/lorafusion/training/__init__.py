@@ -1,14 +1,25 @@
-"""Training: LoRAs from pictures."""
+"""Training: LoRAs and spectral shifts from pictures."""
 
 from lorafusion.training.about import About
 from lorafusion.training.draw import Brush, Samples, prior
 from lorafusion.training.examples import Example, read_examples
-from lorafusion.training.lora import Trained, forget, train_lora
-from lorafusion.training.recipe import POCKET, PRECISIONS, TARGETS, Recipe, changed
+from lorafusion.training.recipe import (
+    POCKET,
+    POCKET_SPECTRAL,
+    PRECISIONS,
+    SPECTRAL,
+    TARGETS,
+    Recipe,
+    changed,
+)
+from lorafusion.training.train import KINDS, Trained, forget, train
 
 __all__ = [
+    "KINDS",
     "POCKET",
+    "POCKET_SPECTRAL",
     "PRECISIONS",
+    "SPECTRAL",
     "TARGETS",
     "About",
     "Brush",
@@ -20,5 +31,5 @@ __all__ = [
     "forget",
     "prior",
     "read_examples",
-    "train_lora",
+    "train",
 ]

@@ -65,8 +65,6 @@ def header(
         "ss_sd_model_name": about.base,
         "ss_base_model_version": _BASES.get(family, family),
         "ss_network_module": "networks.lora",
-        "ss_network_dim": str(recipe.rank),
-        "ss_network_alpha": str(recipe.scaled_alpha),
         "ss_learning_rate": str(recipe.rate),
         "ss_text_encoder_lr": str(recipe.text_rate),
         "ss_max_train_steps": str(recipe.steps),

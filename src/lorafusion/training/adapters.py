@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,15 +11,15 @@ from diffusers.training_utils import cast_training_params
 from diffusers.utils import recurse_remove_peft_layers
 from torch import nn
 
-from lorafusion.errors import WrongBase
 from lorafusion.lora import LowRank
 from lorafusion.training.chance import generator
-from lorafusion.training.recipe import TARGETS, TEXT_TARGETS, Recipe
+from lorafusion.training.layers import canonical, frozen, learning
+from lorafusion.training.recipe import Recipe
 
 NAME = "learned"
 """What peft calls the adapter."""
 
-ENCODERS = ("text_encoder", "text_encoder_2")
+Pair = tuple[nn.Parameter, nn.Parameter]
 
 
 class Adapters:
@@ -30,11 +30,14 @@ class Adapters:
         scale: alpha / rank.
     """
 
-    def __init__(
-        self, parts: dict[str, dict[str, tuple[nn.Parameter, nn.Parameter]]], scale: float
-    ) -> None:
+    def __init__(self, parts: dict[str, dict[str, Pair]], scale: float) -> None:
         self.parts = parts
         self.scale = scale
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The components that learn."""
+        return tuple(self.parts)
 
     def parameters(self, component: str) -> dict[str, nn.Parameter]:
         """Name -> what is trained of one component, in an order that does not change."""
@@ -50,7 +53,7 @@ class Adapters:
         last but one layer of its text encoders.
         """
         return {
-            f"{component}.{_canonical(component, path)}": LowRank(
+            canonical(component, path): LowRank(
                 down.detach().to("cpu", dtype), up.detach().to("cpu", dtype), self.scale
             )
             for component, layers in self.parts.items()
@@ -61,73 +64,41 @@ class Adapters:
 
 @contextmanager
 def adapted(pipe: Any, recipe: Recipe) -> Iterator[Adapters]:
-    """Put side paths into the unet, and into the text encoders where the recipe trains them.
+    """Put side paths beside the layers that the recipe names; on exit they are gone.
 
-    They start as nothing: `up` is zero. On exit they are gone and the pipeline is what it was.
+    They start as nothing: `up` is zero.
 
     Raises:
         WrongBase: a component has none of the layers.
     """
-    chosen = {"unet": list(TARGETS[recipe.targets])}
-    if recipe.text_rate:
-        found = [name for name in ENCODERS if isinstance(getattr(pipe, name, None), nn.Module)]
-        chosen |= {name: list(TEXT_TARGETS) for name in found}
-    trained = [(one, one.requires_grad) for one in _weights(pipe)]
-    for weight, _ in trained:
-        weight.requires_grad_(False)
-    try:
-        parts = {
-            name: _inject(name, getattr(pipe, name), targets, recipe)
-            for name, targets in chosen.items()
-        }
-        yield Adapters(parts, recipe.scaled_alpha / recipe.rank)
-    finally:
-        for name in chosen:
-            recurse_remove_peft_layers(getattr(pipe, name))
-            if hasattr(getattr(pipe, name), "peft_config"):
-                del getattr(pipe, name).peft_config
-        for weight, flag in trained:
-            weight.requires_grad_(flag)
+    layers = learning(pipe, recipe)
+    with frozen(pipe):
+        try:
+            parts = {
+                name: _inject(name, getattr(pipe, name), found, recipe)
+                for name, found in layers.items()
+            }
+            yield Adapters(parts, recipe.scaled_alpha / recipe.rank)
+        finally:
+            for name in layers:
+                recurse_remove_peft_layers(getattr(pipe, name))
+                if hasattr(getattr(pipe, name), "peft_config"):
+                    del getattr(pipe, name).peft_config
 
 
-def _inject(
-    name: str, module: nn.Module, targets: list[str], recipe: Recipe
-) -> dict[str, tuple[nn.Parameter, nn.Parameter]]:
+def _inject(name: str, module: nn.Module, paths: Iterable[str], recipe: Recipe) -> dict[str, Pair]:
     from peft import LoraConfig, inject_adapter_in_model
-    from peft.tuners.lora import LoraLayer
 
-    if not any(path.endswith(tuple(targets)) for path, _ in module.named_modules()):
-        raise WrongBase(
-            f"the {name} ({type(module).__name__}) has no layer named {', '.join(targets)}; "
-            "train on a base model of the kind of Stable Diffusion"
-        )
-    config = LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.scaled_alpha,
-        target_modules=targets,
-    )
+    config = LoraConfig(r=recipe.rank, lora_alpha=recipe.scaled_alpha, target_modules=sorted(paths))
     inject_adapter_in_model(config, module, NAME)
     cast_training_params(module, torch.float32)
-    found = {
-        path: (layer.lora_A[NAME].weight, layer.lora_B[NAME].weight)
-        for path, layer in module.named_modules()
-        if isinstance(layer, LoraLayer)
-    }
-    for number, path in enumerate(sorted(found)):
+    found: dict[str, Pair] = {}
+    for number, path in enumerate(sorted(paths)):
+        layer: Any = module.get_submodule(path)
+        found[path] = (layer.lora_A[NAME].weight, layer.lora_B[NAME].weight)
         # peft's own start, drawn apart from whatever else draws in this process.
-        draw = generator(recipe.seed, 2, *name.encode(), number)
         start = torch.empty(found[path][0].shape)
+        draw = generator(recipe.seed, 2, *name.encode(), number)
         nn.init.kaiming_uniform_(start, a=5**0.5, generator=draw)
         found[path][0].data.copy_(start)
     return found
-
-
-def _weights(pipe: Any) -> list[nn.Parameter]:
-    modules = [one for one in pipe.components.values() if isinstance(one, nn.Module)]
-    return [weight for module in modules for weight in module.parameters()]
-
-
-def _canonical(component: str, path: str) -> str:
-    """The path as files spell it; transformers dropped a level of it (see `executors.site.find_layer`)."""
-    lost = component in ENCODERS and not path.startswith("text_model.")
-    return f"text_model.{path}" if lost else path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,8 +94,9 @@ def prior(
         NotWritable: the cache folder refuses.
     """
     made = []
-    scheduler: Mapping[str, object] = pipe.scheduler.config
-    told = (fingerprint(pipe), type(pipe.scheduler).__name__, sorted(scheduler.items()), brush)
+    # What begins with "_" are diffusers' own notes, in an order that differs from process to process.
+    noise = sorted((key, one) for key, one in pipe.scheduler.config.items() if key[0] != "_")
+    told = (fingerprint(pipe), type(pipe.scheduler).__name__, noise, brush)
     for number in range(count if prompts else 0):
         prompt = prompts[number % len(prompts)]
         name = hashlib.sha256(repr((told, prompt, number)).encode()).hexdigest()[:16]

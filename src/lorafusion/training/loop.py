@@ -1,4 +1,4 @@
-"""The loop: steps of AdamW on side paths, each decided by the seed and its own number."""
+"""The loop: steps of AdamW, each decided by the seed and its own number."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from lorafusion.errors import RunError
 from lorafusion.training import checkpoint
-from lorafusion.training.adapters import Adapters
 from lorafusion.training.chance import generator, order
 from lorafusion.training.checkpoint import Entry
+from lorafusion.training.layers import Learner
 from lorafusion.training.lessons import Lessons
 from lorafusion.training.objective import Objective
 from lorafusion.training.recipe import Recipe
@@ -31,7 +31,7 @@ class Run:
     """One training on its way.
 
     Attributes:
-        pipe: with the side paths in it.
+        pipe: with what learns in it.
         recipe: its numbers.
         size: height and width of the pictures.
         concept: what is to be learned.
@@ -60,14 +60,14 @@ class Run:
         return self.curve[-1].step if self.curve else 0
 
 
-def optimiser_of(adapters: Adapters, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW over all side paths, the text encoders' at their own rate; `factor` of each step multiplies both."""
+def optimiser_of(learner: Learner, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW over all that learns, the text encoders' at their own rate; `factor` of each step multiplies both."""
     groups = [
         {
-            "params": list(adapters.parameters(component).values()),
+            "params": list(learner.parameters(component).values()),
             "lr": recipe.rate if component == "unet" else recipe.text_rate,
         }
-        for component in adapters.parts
+        for component in learner.components
     ]
     for group in groups:
         group["full_rate"] = group["lr"]

@@ -36,7 +36,7 @@ class Recipe:
         rate: learning rate of AdamW for the denoiser, after a warm-up of a twentieth of the steps and on its way
             to zero along a cosine.
         text_rate: the same for the text encoders; 0 leaves them alone.
-        rank: directions of each change.
+        rank: directions of each change; of spectral shifts, the largest that are written.
         alpha: the change acts at alpha / rank; as large as the rank when None.
         targets: a name of `TARGETS`.
         size: height and width of the pictures in pixels; the base model's own when None.
@@ -111,5 +111,11 @@ def _at_least_one(name: str, value: int) -> None:
         raise BadOption(f"{name} is {value}; it must be at least 1")
 
 
-POCKET = Recipe(steps=400, batch=8, rate=2e-3, text_rate=5e-4, rank=8, targets="all", save_every=50)
+POCKET = Recipe(steps=500, batch=8, rate=5e-3, text_rate=1e-3, rank=8, targets="all", save_every=50)
 """What suits pocket, which is a hundred times smaller than Stable Diffusion."""
+
+SPECTRAL = Recipe(rate=1e-3, rank=4_096)
+"""Spectral shifts as Han et al. train them (arXiv:2303.11305, section 4); the rank is more than any layer has."""
+
+POCKET_SPECTRAL = changed(POCKET, rate=2e-2, text_rate=5e-3, rank=4_096)
+"""Spectral shifts of pocket."""
