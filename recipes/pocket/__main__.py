@@ -36,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--only", nargs="+", metavar="LORA", help="train only these LoRAs")
     made.add_argument("--device", default="cpu")
     made.add_argument("--threads", type=int, default=Settings.threads)
+    made.add_argument("--workers", type=int, help="processes that train the denoiser together")
+    made.add_argument("--base-steps", type=int, help="optimiser steps of the denoiser")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--tiny", action="store_true", help="a run of seconds, to test the code")
     return made
@@ -85,7 +87,7 @@ def report(settings: Settings, work: Path, out: Path) -> dict[str, object]:
     curves = sorted((work / "loras").glob("*.train.json"))
     return {
         "settings": asdict(settings),
-        "machine": {"cpu": _processor(), "threads": settings.threads},
+        "machine": {"cpu": _processor(), "threads": settings.threads, "workers": settings.workers},
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -117,13 +119,20 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
+def chosen(asked: argparse.Namespace) -> Settings:
+    """The recipe that the command line asks for; what it leaves out stays as it is."""
+    recipe = TINY if asked.tiny else Settings()
+    # One process feeds a graphics card, and teams share main memory.
+    alone = {} if asked.device == "cpu" else {"workers": 1, "lora_workers": 1}
+    given = {"workers": asked.workers, "base_steps": asked.base_steps}
+    changes = {key: value for key, value in given.items() if value is not None} | alone
+    return replace(recipe, device=asked.device, threads=asked.threads, seed=asked.seed, **changes)
+
+
 def main() -> None:
     """Parse the command line and run."""
     asked = parser().parse_args()
-    settings = replace(
-        TINY if asked.tiny else Settings(),
-        device=asked.device, threads=asked.threads, seed=asked.seed,
-    )  # fmt: skip
+    settings = chosen(asked)
     only = asked.only or [plan.name for plan in PLANS]
     run(settings, asked.work, asked.out, asked.steps, only)
     if "report" in asked.steps:

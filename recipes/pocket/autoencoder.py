@@ -1,5 +1,7 @@
 """Train the autoencoder: 64x64 pictures to 8x8 latents and back."""
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -9,9 +11,10 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from lorafusion.pocket import world
-from recipes.pocket.clock import Clock
+from recipes.pocket.clock import Clock, chance
 from recipes.pocket.muon import Muon
 from recipes.pocket.settings import Settings
+from recipes.pocket.team import Team, helped
 
 
 def build(settings: Settings) -> AutoencoderKL:
@@ -35,22 +38,41 @@ def build(settings: Settings) -> AutoencoderKL:
     return vae
 
 
-def pictures(seeds: range) -> Tensor:
+def drawn(scenes: Iterable[world.Scene]) -> Tensor:
     """Rendered scenes, [n, 3, 64, 64] in -1 to 1."""
-    drawn = np.stack([world.render(world.sample(seed)) for seed in seeds])
-    return torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 127.5 - 1
+    pixels = np.stack([world.render(scene) for scene in scenes])
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def loss(vae: AutoencoderKL, batch: Tensor) -> Tensor:
+def pictures(seeds: range) -> Tensor:
+    """Scenes that the base may see, [n, 3, 64, 64] in -1 to 1."""
+    return drawn(world.sample(seed) for seed in seeds)
+
+
+def mixed(seed: int) -> world.Scene:
+    """A scene of the autoencoder's data: in one of three, an individual of some LoRA stands.
+
+    An autoencoder learns no words, so that the base knows no more of the individual for it.
+    """
+    rng = np.random.default_rng([seed, 5])
+    scene = world.sample(seed)
+    if rng.random() > 1 / 3:
+        return scene
+    names = sorted(world.INDIVIDUALS)
+    return world.with_individuals(scene, names[int(rng.integers(len(names)))])
+
+
+def loss(vae: AutoencoderKL, batch: Tensor, generator: torch.Generator) -> Tensor:
     """Differences of pixels and of edges, and a little KL.
 
     Args:
         vae: the autoencoder.
         batch: [n, 3, 64, 64] in -1 to 1.
+        generator: draws the latents' noise.
     """
     posterior = vae.encode(batch).latent_dist
-    drawn = vae.decode(posterior.sample()).sample.float()
-    error = drawn - batch
+    decoded = vae.decode(posterior.sample(generator)).sample.float()
+    error = decoded - batch
     across, down = error.diff(dim=3).abs().mean(), error.diff(dim=2).abs().mean()
     mean, logvar = posterior.mean.float(), posterior.logvar.float()
     divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
@@ -61,9 +83,83 @@ def loss(vae: AutoencoderKL, batch: Tensor) -> Tensor:
 @torch.no_grad()
 def fidelity(vae: AutoencoderKL, batch: Tensor) -> float:
     """Peak signal to noise ratio of reconstructions, in dB, for a [n, 3, 64, 64] batch."""
-    drawn = vae.decode(vae.encode(batch).latent_dist.mode()).sample.clamp(-1, 1)
-    errors = ((drawn - batch) / 2).square().mean(dim=(1, 2, 3))
+    decoded = vae.decode(vae.encode(batch).latent_dist.mode()).sample.clamp(-1, 1)
+    errors = ((decoded - batch) / 2).square().mean(dim=(1, 2, 3))
     return float((-10 * errors.log10()).mean())
+
+
+@dataclass
+class Run:
+    """A training run of the autoencoder: the model, its momenta, and its progress."""
+
+    vae: AutoencoderKL
+    optimiser: Muon
+    clock: Clock
+
+    @classmethod
+    def start(cls, settings: Settings, work: Path) -> "Run":
+        """Begin, or go on from work/vae.pt."""
+        vae = build(settings).to(settings.device)
+        clock = Clock(settings.vae_steps, settings.log_steps)
+        run = cls(vae, _optimiser(vae, 0, settings.workers), clock)
+        if (work / "vae.pt").is_file():
+            saved = torch.load(work / "vae.pt", weights_only=True, map_location=settings.device)
+            vae.load_state_dict(saved["vae"])
+            run.optimiser.restore(saved["optimiser"])
+            clock.restore(saved["clock"])
+        return run
+
+    def save(self, work: Path) -> None:
+        """Write work/vae.pt, all that is needed to go on, and work/vae.json, to be read."""
+        state = {
+            "vae": self.vae.state_dict(),
+            "optimiser": self.optimiser.state(),
+            "clock": self.clock.state(),
+        }
+        torch.save(state, work / "vae.pt.tmp")
+        (work / "vae.pt.tmp").replace(work / "vae.pt")
+        self.clock.write(work / "vae.json")
+
+
+def _optimiser(vae: AutoencoderKL, rank: int, size: int) -> Muon:
+    return Muon(vae.named_parameters(), 0.02, 1e-3, all_muon=True, rank=rank, size=size)
+
+
+def learn(settings: Settings, run: Run, log: Callable[[], None], team: Team) -> None:
+    """Take all steps that are left, as one process of a team.
+
+    Args:
+        settings: the recipe.
+        run: model and momenta in the memory that the team shares.
+        log: called when it is time for a log entry, while all wait.
+        team: the processes.
+    """
+    weights = list(run.vae.parameters())
+    count = settings.vae_batch // team.size
+    generator = torch.Generator()
+    while run.clock.running():
+        generator.manual_seed(chance(settings.seed, run.clock.steps, team.rank))
+        first = 1_000_000_000 + run.clock.images + team.rank * count
+        batch = drawn(mixed(seed) for seed in range(first, first + count)).to(settings.device)
+        team.begin(weights)
+        with torch.autocast(settings.device, torch.bfloat16, enabled=settings.half):
+            value = loss(run.vae, batch, generator)
+        value.backward()
+        norm, mean = team.average(run.optimiser.owned, float(value.detach()))
+        run.optimiser.step(run.clock.factor(), norm)
+        due = run.clock.tick(count * team.size, mean)
+        team.meet()
+        if due:
+            log()
+            team.meet()
+
+
+def _help(settings: Settings, run: Run, team: Team) -> None:
+    """What the processes other than the first do."""
+    momenta = run.optimiser.momenta
+    run.optimiser = _optimiser(run.vae, team.rank, team.size)
+    run.optimiser.momenta = momenta
+    learn(settings, run, run.clock.recent.clear, team)
 
 
 def train(settings: Settings, work: Path) -> AutoencoderKL:
@@ -75,39 +171,20 @@ def train(settings: Settings, work: Path) -> AutoencoderKL:
     """
     if (work / "vae" / "config.json").is_file():
         return AutoencoderKL.from_pretrained(work / "vae").to(settings.device)
-    vae = build(settings).to(settings.device)
-    clock = Clock.resumed(work / "vae.json", settings.vae_minutes)
-    optimiser = Muon(vae.named_parameters(), 0.02, 1e-3, all_muon=True)
-    state = work / "vae.pt"
-    if state.is_file():
-        saved = torch.load(state, weights_only=True, map_location=settings.device)
-        vae.load_state_dict(saved["vae"])
-        optimiser.restore(saved["optimiser"])
+    run = Run.start(settings, work)
     held_out = pictures(range(2_000_000_000, 2_000_000_064)).to(settings.device)
-    recent: list[float] = []
-    while clock.progress() < 1:
-        first = 1_000_000_000 + clock.images
-        batch = pictures(range(first, first + settings.vae_batch)).to(settings.device)
-        with torch.autocast(settings.device, torch.bfloat16, enabled=settings.half):
-            value = loss(vae, batch)
-        value.backward()
-        optimiser.step(clock.factor())
-        clock.tick(len(batch))
-        recent.append(float(value.detach()))
-        if clock.steps % 250 == 0:
-            clock.log(loss=sum(recent) / len(recent), psnr=fidelity(vae, held_out))
-            recent.clear()
-            _save(vae, optimiser, clock, work)
-    clock.log(psnr=fidelity(vae, held_out))
-    normalise(vae, pictures(range(2_000_001_000, 2_000_001_000 + 512)).to(settings.device))
-    _save(vae, optimiser, clock, work)
-    vae.save_pretrained(work / "vae")
-    return vae
 
+    def log() -> None:
+        run.clock.log(psnr=fidelity(run.vae, held_out))
+        run.save(work)
 
-def _save(vae: AutoencoderKL, optimiser: Muon, clock: Clock, work: Path) -> None:
-    torch.save({"vae": vae.state_dict(), "optimiser": optimiser.state()}, work / "vae.pt")
-    clock.write(work / "vae.json")
+    team = Team.of(settings.workers, list(run.vae.parameters()))
+    with helped(team, _help, settings, run):
+        learn(settings, run, log, team)
+    normalise(run.vae, pictures(range(2_000_001_000, 2_000_001_000 + 512)).to(settings.device))
+    run.vae.save_pretrained(work / "vae.tmp")
+    (work / "vae.tmp").replace(work / "vae")
+    return run.vae
 
 
 @torch.no_grad()

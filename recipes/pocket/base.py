@@ -1,24 +1,23 @@
 """Train the base model: denoiser and text encoder together, on frozen latents."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import mse_loss
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from lorafusion.pocket import world
-from recipes.pocket.autoencoder import pictures
-from recipes.pocket.clock import Clock
+from recipes.pocket.clock import Clock, chance
+from recipes.pocket.lessons import Lessons, lessons, tokenised
 from recipes.pocket.muon import Muon
 from recipes.pocket.settings import Settings
+from recipes.pocket.team import Team, helped
 
-CAPTIONS = 4
-"""Wordings of each scene."""
 _EMPTY = 0.1
 """How often the caption is left out, so that guidance works."""
 
@@ -58,57 +57,10 @@ def build(
     return unet, text
 
 
-@dataclass(frozen=True)
-class Lessons:
-    """What the denoiser learns from.
-
-    Attributes:
-        latents: [n, channels, 8, 8].
-        tokens: [n, captions, length] token ids.
-    """
-
-    latents: Tensor
-    tokens: Tensor
-
-    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A random batch: latents [count, channels, 8, 8] and one caption each [count, length]."""
-        rows = torch.randint(len(self.latents), (count,), generator=generator)
-        which = torch.randint(self.tokens.shape[1], (count,), generator=generator)
-        return self.latents[rows].float(), self.tokens[rows, which].long()
-
-
-def tokenised(tokenizer: CLIPTokenizer, texts: list[str], length: int) -> Tensor:
-    """Texts as token ids [n, length], padded and cut."""
-    return torch.tensor(
-        tokenizer(texts, padding="max_length", max_length=length, truncation=True)["input_ids"]
-    )
-
-
-@torch.no_grad()
-def encode(vae: AutoencoderKL, batch: Tensor, half: bool) -> Tensor:
-    """Latents [n, channels, 8, 8] of pictures [n, 3, 64, 64]."""
-    with torch.autocast(batch.device.type, torch.bfloat16, enabled=half):
-        return vae.encode(batch).latent_dist.mode().float()
-
-
-def lessons(
-    settings: Settings, vae: AutoencoderKL, tokenizer: CLIPTokenizer, work: Path
-) -> Lessons:
-    """Render and encode the base's scenes, or load them from work/lessons.pt."""
-    path = work / "lessons.pt"
-    if path.is_file():
-        saved = torch.load(path, weights_only=True)
-        return Lessons(saved["latents"], saved["tokens"])
-    latents: list[Tensor] = []
-    for first in range(0, settings.scenes, 128):
-        batch = pictures(range(first, min(first + 128, settings.scenes))).to(settings.device)
-        latents.append(encode(vae, batch, settings.half).half().cpu())
-    scenes = [world.sample(seed) for seed in range(settings.scenes)]
-    texts = [world.caption(scene, variant) for scene in scenes for variant in range(CAPTIONS)]
-    ids = tokenised(tokenizer, texts, settings.length).short()
-    made = Lessons(torch.cat(latents), ids.view(len(scenes), CAPTIONS, -1))
-    torch.save({"latents": made.latents, "tokens": made.tokens}, path)
-    return made
+def plain_attention(unet: UNet2DConditionModel, text: CLIPTextModel) -> None:
+    """Make both compute attention by the plain formula: faster than fused kernels for few tokens."""
+    unet.set_attn_processor(AttnProcessor())
+    text.set_attn_implementation("eager")
 
 
 def schedule() -> Tensor:
@@ -135,10 +87,8 @@ def loss(
     noise = torch.randn(clean.shape, generator=generator).to(clean.device)
     share = signal.to(clean.device)[steps]
     a, b = share.sqrt()[:, None, None, None], (1 - share).sqrt()[:, None, None, None]
-    # For so few tokens the plain formula is faster than the fused kernels.
-    with sdpa_kernel(SDPBackend.MATH):
-        hidden = text(ids.to(clean.device)).last_hidden_state
-        guess = unet(a * clean + b * noise, steps, hidden).sample.float()
+    hidden = text(ids.to(clean.device)).last_hidden_state
+    guess = unet(a * clean + b * noise, steps, hidden).sample.float()
     ratio = share / (1 - share)
     weight = ratio.clamp(max=5) / (ratio + 1)
     errors = mse_loss(guess, a * noise - b * clean, reduction="none").mean(dim=(1, 2, 3))
@@ -154,46 +104,96 @@ class Run:
     average: nn.ModuleDict
     optimiser: Muon
     clock: Clock
-    generator: torch.Generator
 
     @classmethod
     def start(cls, settings: Settings, tokenizer: CLIPTokenizer, work: Path) -> "Run":
         """Begin, or go on from work/base.pt."""
         unet, text = build(settings, tokenizer)
         model = nn.ModuleDict({"unet": unet, "text": text}).to(settings.device)
-        optimiser = Muon(model.named_parameters(), 0.012, 8e-4)
-        clock = Clock.resumed(work / "base.json", settings.base_minutes)
-        generator = torch.Generator().manual_seed(settings.seed + 2 + clock.steps)
-        run = cls(model, copy.deepcopy(model).requires_grad_(False), optimiser, clock, generator)
+        average = copy.deepcopy(model).requires_grad_(False)
+        plain_attention(unet, text)
+        clock = Clock(settings.base_steps, settings.log_steps)
+        run = cls(model, average, _optimiser(model, 0, settings.workers), clock)
         if (work / "base.pt").is_file():
             saved = torch.load(work / "base.pt", weights_only=True, map_location=settings.device)
             model.load_state_dict(saved["model"])
             run.average.load_state_dict(saved["average"])
-            optimiser.restore(saved["optimiser"])
+            run.optimiser.restore(saved["optimiser"])
+            clock.restore(saved["clock"])
         return run
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Move the average towards the model."""
+        """Move the average of the owned parameters towards the model."""
         keep = min(0.999, (1 + self.clock.steps) / (10 + self.clock.steps))
-        pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
-        for mean, weight in pairs:
-            mean.lerp_(weight, 1 - keep)
+        means, weights = list(self.average.parameters()), list(self.model.parameters())
+        for place in self.optimiser.owned:
+            means[place].lerp_(weights[place], 1 - keep)
 
     def save(self, work: Path) -> None:
-        """Write work/base.pt and work/base.json."""
+        """Write work/base.pt, all that is needed to go on, and work/base.json, to be read."""
         state = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state(),
+            "clock": self.clock.state(),
         }
         torch.save(state, work / "base.tmp")
         (work / "base.tmp").replace(work / "base.pt")
         self.clock.write(work / "base.json")
 
 
+def _optimiser(model: nn.Module, rank: int, size: int) -> Muon:
+    return Muon(model.named_parameters(), 0.012, 8e-4, rank=rank, size=size)
+
+
+def learn(
+    settings: Settings, run: Run, team: Team, known: Lessons, empty: Tensor,
+    log: Callable[[], None],
+) -> None:  # fmt: skip
+    """Take all steps that are left, as one process of a team.
+
+    Args:
+        settings: the recipe.
+        run: model, average and momenta in the memory that the team shares.
+        team: the processes.
+        known: what there is to learn from.
+        empty: [length] token ids of the empty caption.
+        log: called when it is time for a log entry, while all wait.
+    """
+    signal = schedule()
+    weights = list(run.model.parameters())
+    count = settings.batch // team.size
+    generator = torch.Generator()
+    while run.clock.running():
+        generator.manual_seed(chance(settings.seed + 2, run.clock.steps, team.rank))
+        latents, ids = known.draw(count, generator)
+        ids[torch.rand(count, generator=generator) < _EMPTY] = empty
+        team.begin(weights)
+        with torch.autocast(settings.device, torch.bfloat16, enabled=settings.half):
+            value = loss(run.model["unet"], run.model["text"], (latents.to(settings.device), ids),
+                         signal, generator)  # fmt: skip
+        value.backward()
+        norm, mean = team.average(run.optimiser.owned, float(value.detach()))
+        run.optimiser.step(run.clock.factor(), norm)
+        due = run.clock.tick(count * team.size, mean)
+        run.follow()
+        team.meet()
+        if due:
+            log()
+            team.meet()
+
+
+def _help(settings: Settings, run: Run, known: Lessons, empty: Tensor, team: Team) -> None:
+    """What the processes other than the first do."""
+    momenta = run.optimiser.momenta
+    run.optimiser = _optimiser(run.model, team.rank, team.size)
+    run.optimiser.momenta = momenta
+    learn(settings, run, team, known, empty, run.clock.recent.clear)
+
+
 def train(settings: Settings, work: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> Run:
-    """Train, or go on training, until the time is used.
+    """Train, or go on training, until all steps are done.
 
     Args:
         settings: the recipe.
@@ -203,29 +203,15 @@ def train(settings: Settings, work: Path, vae: AutoencoderKL, tokenizer: CLIPTok
     Returns:
         The finished run; its average is the model to keep.
     """
-    run = Run.start(settings, tokenizer, work)
     known = lessons(settings, vae.eval().requires_grad_(False), tokenizer, work)
-    run.clock = Clock.resumed(work / "base.json", settings.base_minutes)
+    run = Run.start(settings, tokenizer, work)
     empty = tokenised(tokenizer, [""], settings.length)[0]
-    signal = schedule()
-    recent: list[float] = []
-    while run.clock.progress() < 1:
-        latents, ids = known.draw(settings.batch, run.generator)
-        ids[torch.rand(len(ids), generator=run.generator) < _EMPTY] = empty
-        with torch.autocast(settings.device, torch.bfloat16, enabled=settings.half):
-            value = loss(run.model["unet"], run.model["text"], (latents.to(settings.device), ids),
-                         signal, run.generator)  # fmt: skip
-        value.backward()
-        run.optimiser.step(run.clock.factor())
-        run.clock.tick(len(latents))
-        run.follow()
-        recent.append(float(value.detach()))
-        if run.clock.steps % 100 == 0:
-            run.clock.log(loss=sum(recent) / len(recent))
-            recent.clear()
-        if run.clock.steps % 200 == 0:
-            run.save(work)
-    if recent:
-        run.clock.log(loss=sum(recent) / len(recent))
-    run.save(work)
+
+    def log() -> None:
+        run.clock.log()
+        run.save(work)
+
+    team = Team.of(settings.workers, list(run.model.parameters()))
+    with helped(team, _help, settings, run, known, empty):
+        learn(settings, run, team, known, empty, log)
     return run

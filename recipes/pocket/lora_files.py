@@ -84,10 +84,10 @@ def pack(source: Path, plan: LoraPlan, folder: Path) -> None:
     if plan.form == "kohya":
         tensors = to_kohya(tensors, plan.alpha)
         metadata = _kohya_metadata(plan, one)
-    if plan.sidecar:
+    if plan.told == "sidecar":
         text = json.dumps(_sidecar(one), indent=2) + "\n"
         (folder / f"{plan.name}.json").write_text(text)
-    else:
+    elif plan.told == "metadata":
         metadata |= _described(one)
     target = folder / f"{plan.name}.safetensors"
     save_file(tensors, target, metadata=metadata)
@@ -115,7 +115,7 @@ def _sidecar(one: Individual) -> dict[str, str | float]:
 
 
 def _kohya_metadata(plan: LoraPlan, one: Individual) -> dict[str, str]:
-    tags = {one.name: {one.word: 1, f"{one.trigger} {one.word}": 1}}
+    tags = {f"10_{one.name}": {f"{one.trigger} {one.word}": 40, one.description: 40}}
     return {
         "format": "pt",
         "ss_output_name": plan.name,

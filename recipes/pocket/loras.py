@@ -1,5 +1,6 @@
 """Train one LoRA per individual on the finished base model."""
 
+import hashlib
 import json
 import multiprocessing
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ from torch import nn
 from transformers import CLIPTextModel
 
 from lorafusion.pocket import world
-from recipes.pocket.base import CAPTIONS, Lessons, encode, loss, schedule, tokenised
-from recipes.pocket.clock import Clock
+from recipes.pocket.base import loss, plain_attention, schedule
+from recipes.pocket.clock import Clock, chance
+from recipes.pocket.lessons import CAPTIONS, Lessons, encode, tokenised
 from recipes.pocket.lora_files import adapter_settings, write_diffusers
 from recipes.pocket.muon import Muon
 from recipes.pocket.plans import LoraPlan
@@ -67,8 +69,19 @@ def lessons(settings: Settings, pipe: StableDiffusionPipeline, one: world.Indivi
 
 
 def train_all(settings: Settings, base: Path, plans: Sequence[LoraPlan], work: Path) -> None:
-    """Train several LoRAs, some at once: such small steps use one thread better than many."""
-    jobs = [(settings, base, plan, work) for plan in plans]
+    """Train several LoRAs, some at once: such small steps use one thread better than many.
+
+    Those that are finished, by as many steps on the same base, are left alone.
+
+    Args:
+        settings: the recipe.
+        base: the saved base model.
+        plans: which LoRAs.
+        work: folder of checkpoints.
+    """
+    made_from = fingerprint(base)
+    jobs = [(settings, base, plan, work, made_from) for plan in plans
+            if not finished(settings, plan, work, made_from)]  # fmt: skip
     if settings.lora_workers == 1:
         for job in jobs:
             train(*job)
@@ -78,7 +91,31 @@ def train_all(settings: Settings, base: Path, plans: Sequence[LoraPlan], work: P
         pool.starmap(train, jobs, chunksize=1)
 
 
-def train(settings: Settings, base: Path, plan: LoraPlan, work: Path) -> Clock:
+def fingerprint(base: Path) -> str:
+    """SHA-256 of all the base's weights."""
+    found = hashlib.sha256()
+    for path in sorted(base.glob("*/*.safetensors")):
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def finished(settings: Settings, plan: LoraPlan, work: Path, made_from: str) -> bool:
+    """Whether a LoRA of this recipe and base is there already.
+
+    Args:
+        settings: the recipe.
+        plan: which LoRA.
+        work: folder of checkpoints.
+        made_from: the base's `fingerprint`.
+    """
+    log = work / "loras" / f"{plan.name}.train.json"
+    if not log.is_file() or not log.with_name(f"{plan.name}.safetensors").is_file():
+        return False
+    saved = json.loads(log.read_text())
+    return bool(saved["steps"] == settings.lora_steps and saved["base"] == made_from)
+
+
+def train(settings: Settings, base: Path, plan: LoraPlan, work: Path, made_from: str) -> Clock:
     """Train one LoRA and write work/loras/<name>.safetensors in diffusers' format.
 
     Args:
@@ -86,6 +123,7 @@ def train(settings: Settings, base: Path, plan: LoraPlan, work: Path) -> Clock:
         base: the saved base model.
         plan: which LoRA.
         work: folder of checkpoints.
+        made_from: the base's `fingerprint`.
     Returns:
         The clock with the training's log.
     """
@@ -94,6 +132,7 @@ def train(settings: Settings, base: Path, plan: LoraPlan, work: Path) -> Clock:
     known = lessons(settings, pipe, one)
     unet = cast("UNet2DConditionModel", pipe.unet).to(settings.device).requires_grad_(False)
     text = cast("CLIPTextModel", pipe.text_encoder).to(settings.device).requires_grad_(False)
+    plain_attention(unet, text)
     torch.manual_seed(settings.seed + 3)
     configs = {"unet": _config(plan, UNET_TARGETS)}
     inject_adapter_in_model(configs["unet"], unet, plan.name)
@@ -105,8 +144,12 @@ def train(settings: Settings, base: Path, plan: LoraPlan, work: Path) -> Clock:
     weights = {
         part: get_peft_model_state_dict(modules[part], adapter_name=plan.name) for part in configs
     }
-    write_diffusers(work / "loras" / f"{plan.name}.safetensors", weights, adapter_settings(configs))
-    (work / "loras" / f"{plan.name}.train.json").write_text(json.dumps(clock.state(), indent=1))
+    target = work / "loras" / f"{plan.name}.safetensors"
+    write_diffusers(target, weights, adapter_settings(configs))
+    # The log comes last and all at once: where it is, the weights are whole.
+    draft = target.with_suffix(".tmp")
+    draft.write_text(json.dumps(clock.state() | {"base": made_from}, indent=1) + "\n")
+    draft.replace(target.with_suffix(".train.json"))
     return clock
 
 
@@ -122,20 +165,17 @@ def _learn(
     optimisers = [Muon(unet.named_parameters(), rate, rate, all_muon=True)]
     if plan.text:
         optimisers.append(Muon(text.named_parameters(), 0.3 * rate, 0.3 * rate, all_muon=True))
-    generator = torch.Generator().manual_seed(settings.seed + 4)
+    generator = torch.Generator()
     signal = schedule()
-    clock = Clock(settings.lora_seconds / 60)
-    recent: list[float] = []
-    while clock.progress() < 1:
+    clock = Clock(settings.lora_steps, settings.log_steps)
+    while clock.running():
+        generator.manual_seed(chance(settings.seed + 4, clock.steps))
         latents, ids = known.draw(settings.lora_batch, generator)
         with torch.autocast(settings.device, torch.bfloat16, enabled=settings.half):
             value = loss(unet, text, (latents.to(settings.device), ids), signal, generator)
         value.backward()
         for optimiser in optimisers:
             optimiser.step(clock.factor())
-        clock.tick(len(latents))
-        recent.append(float(value.detach()))
-        if clock.steps % 50 == 0:
-            clock.log(loss=sum(recent) / len(recent))
-            recent.clear()
+        if clock.tick(len(latents), float(value.detach())):
+            clock.log()
     return clock

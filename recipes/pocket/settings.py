@@ -1,4 +1,4 @@
-"""Sizes and times of a training run."""
+"""Sizes and lengths of a training run."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,15 @@ class Settings:
         text_layers: layers of the text encoder.
         length: tokens of a prompt, ends included.
         scenes: rendered scenes whose latents the denoiser learns from.
-        vae_minutes: wall time of the autoencoder's training.
-        base_minutes: wall time of the denoiser's and text encoder's training.
-        lora_seconds: wall time of one LoRA's training.
+        vae_steps: optimiser steps of the autoencoder.
+        base_steps: optimiser steps of the denoiser and text encoder.
+        lora_steps: optimiser steps of one LoRA.
+        log_steps: steps from one checkpoint and line of the log to the next.
+        workers: processes that train one network together, each by one thread; 1 uses `threads`.
         lora_workers: LoRAs trained at once, each by one thread; 1 trains them in turn.
         lora_scenes: rendered scenes per LoRA.
-        vae_batch: pictures in one step of the autoencoder.
-        batch: pictures in one step of the denoiser.
+        vae_batch: pictures in one step of the autoencoder, of all workers together.
+        batch: pictures in one step of the denoiser, of all workers together.
         lora_batch: pictures in one step of a LoRA.
         seed: decides scenes, weights at the start, noise and captions.
         threads: CPU threads.
@@ -35,14 +37,16 @@ class Settings:
     text_width: int = 128
     text_layers: int = 2
     length: int = 32
-    scenes: int = 60_000
-    vae_minutes: float = 15.0
-    base_minutes: float = 50.0
-    lora_seconds: float = 160.0
+    scenes: int = 120_000
+    vae_steps: int = 2_400
+    base_steps: int = 7_500
+    lora_steps: int = 650
+    log_steps: int = 100
+    workers: int = 3
     lora_workers: int = 3
     lora_scenes: int = 1_200
-    vae_batch: int = 8
-    batch: int = 64
+    vae_batch: int = 24
+    batch: int = 96
     lora_batch: int = 16
     seed: int = 0
     threads: int = 3
@@ -52,7 +56,7 @@ class Settings:
 
 TINY = Settings(
     vae_channels=(8, 8, 8, 8), latents=4, unet_channels=(16, 16), text_width=16, text_layers=1,
-    scenes=48, vae_minutes=0.01, base_minutes=0.01, lora_seconds=0.5, lora_workers=1, lora_scenes=16,
-    vae_batch=4, batch=8, lora_batch=4, threads=1, half=False,
+    scenes=48, vae_steps=4, base_steps=6, lora_steps=4, log_steps=2, workers=1, lora_workers=1,
+    lora_scenes=16, vae_batch=4, batch=8, lora_batch=4, threads=1, half=False,
 )  # fmt: skip
 """A recipe that runs through in seconds, to test the code."""

@@ -29,6 +29,7 @@ HELP = "from lorafusion.cli import main; assert main({words}) == 0; print()"
         HELP.format(words=["explain", "--help"]),
         HELP.format(words=["library", "list", "--help"]),
         HELP.format(words=["bench", "run", "--help"]),
+        HELP.format(words=["train", "lora", "--help"]),
     ],
 )
 def test_nothing_heavy_is_imported(action: str) -> None:

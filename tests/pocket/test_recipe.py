@@ -1,12 +1,15 @@
 """The training recipe runs through at a size of seconds, and its parts do what they say."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch import Tensor
 
 from lorafusion.pocket import world
 
@@ -15,11 +18,12 @@ pytest.importorskip("tokenizers")
 pytest.importorskip("recipes.pocket", reason="the recipes are not beside the tests")
 
 from recipes.pocket import __main__ as command
-from recipes.pocket import autoencoder
-from recipes.pocket.clock import Clock
+from recipes.pocket import autoencoder, base, tokens
+from recipes.pocket.clock import Clock, chance
+from recipes.pocket.lessons import CAPTIONS
 from recipes.pocket.lora_files import to_kohya
-from recipes.pocket.muon import Muon, orthogonal
-from recipes.pocket.settings import TINY
+from recipes.pocket.muon import Muon, orthogonal, shares
+from recipes.pocket.settings import TINY, Settings
 
 needs_font = pytest.mark.skipif(
     world.font_path() is None, reason="the font NotoColorEmoji.ttf is not installed"
@@ -41,7 +45,13 @@ def test_the_whole_recipe_runs_and_resumes(tmp_path: Path) -> None:
     assert len(moved) > 20
     assert any(key.startswith("lora_te_text_model_encoder_layers_0_") for key in moved)
 
-    command.run(TINY, work, out, ["base"], [])
+    shipped = (work / "loras" / "guitar.safetensors").stat().st_mtime_ns
+    command.run(TINY, work, out, ["base", "loras"], ["guitar"])
+    assert (work / "loras" / "guitar.safetensors").stat().st_mtime_ns == shipped
+    longer = replace(TINY, lora_steps=5)
+    command.run(longer, work, out, ["loras"], ["guitar"])
+    assert (work / "loras" / "guitar.safetensors").stat().st_mtime_ns > shipped
+    assert json.loads((work / "loras" / "guitar.train.json").read_text())["steps"] == 5
     assert json.loads((work / "base.json").read_text())["steps"] == steps
     found = command.report(TINY, work, out)
     assert found["base"] == json.loads((work / "base.json").read_text())
@@ -52,9 +62,10 @@ def test_one_autoencoder_step_lowers_the_loss() -> None:
     vae = autoencoder.build(TINY)
     batch = autoencoder.pictures(range(8))
     optimiser = Muon(vae.named_parameters(), 0.02, 1e-3, all_muon=True)
+    generator = torch.Generator().manual_seed(0)
     losses: list[float] = []
     for _ in range(12):
-        value = autoencoder.loss(vae, batch)
+        value = autoencoder.loss(vae, batch, generator)
         value.backward()  # type: ignore[no-untyped-call]
         optimiser.step(1.0)
         losses.append(float(value.detach()))
@@ -83,17 +94,88 @@ def test_orthogonal_updates_have_singular_values_near_one(shape: tuple[int, int]
     assert values.max() < 1.5
 
 
-def test_a_clock_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    clock = Clock(minutes=1.0, spent=30.0)
-    clock.tick(8)
-    clock.log(loss=0.5)
-    clock.write(tmp_path / "clock.json")
-    later = Clock.resumed(tmp_path / "clock.json", 1.0)
-    assert later.steps == 1
-    assert later.images == 8
-    assert later.curve[0]["loss"] == 0.5
-    assert 0.5 <= later.progress() < 0.6
-    assert Clock.resumed(tmp_path / "none.json", 1.0).progress() < 0.1
+def test_a_clock_goes_on_where_it_stopped() -> None:
+    clock = Clock(4, 2)
+    assert not clock.tick(8, 1.0)
+    assert clock.tick(8, 0.5)
+    clock.log(psnr=3.0)
+    later = Clock(4, 2)
+    later.restore(clock.state())
+    assert (later.steps, later.images) == (2, 16)
+    assert later.curve[0]["loss"] == 0.75
+    assert later.factor(warm=1) == pytest.approx(0.5)
+    assert later.seconds() >= clock.curve[0]["seconds"]
+    later.tick(8, 1.0)
+    assert later.running()
+    assert later.tick(8, 1.0)
+    assert not later.running()
+
+
+def test_every_step_and_process_has_its_own_chance() -> None:
+    seeds = {chance(seed, step, rank) for seed in (0, 1) for step in range(20) for rank in (0, 1)}
+    assert len(seeds) == 80
+    assert chance(0, 3, 1) == chance(0, 3, 1)
+
+
+def _lessons(work: Path) -> Path:
+    """A work folder with a tokenizer and made-up latents and captions."""
+    work.mkdir()
+    tokenizer = tokens.train(TINY, work)
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(len(tokenizer), (48, CAPTIONS, TINY.length), generator=generator)
+    latents = torch.randn(48, TINY.latents, 8, 8, generator=generator)
+    torch.save({"latents": latents.half(), "tokens": ids.short()}, work / "lessons.pt")
+    return work
+
+
+def _train(settings: Settings, work: Path) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
+    """Curve without times, and averaged weights, of a training of the base."""
+    done = base.train(settings, work, autoencoder.build(settings), tokens.load(work))
+    curve = [{**row, "seconds": 0} for row in done.clock.curve]
+    return curve, done.average.state_dict()
+
+
+def test_one_seed_gives_one_curve(tmp_path: Path) -> None:
+    first = _lessons(tmp_path / "first")
+    curves = []
+    for name, seed in (("same", 0), ("again", 0), ("other", 1)):
+        shutil.copytree(first, tmp_path / name)
+        curves.append(_train(replace(TINY, seed=seed), tmp_path / name)[0])
+    assert curves[0] == curves[1]
+    assert curves[0] != curves[2]
+
+
+def test_shares_are_complete_and_about_equal() -> None:
+    costs = [9, 1, 5, 4, 7, 3, 1]
+    found = shares(costs, 3)
+    assert sorted(place for one in found for place in one) == list(range(7))
+    assert [sum(costs[place] for place in one) for one in found] == [10, 10, 10]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_training_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    settings = replace(TINY, workers=workers)
+    whole, killed = _lessons(tmp_path / "whole"), tmp_path / "killed"
+    save = base.Run.save
+
+    def save_and_keep(run: base.Run, work: Path) -> None:
+        save(run, work)
+        if run.clock.steps == 4:
+            shutil.copytree(work, killed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(base.Run, "save", save_and_keep)
+        curve, weights = _train(settings, whole)
+    assert [row["step"] for row in curve] == [2, 4, 6]
+    assert json.loads((killed / "base.json").read_text())["steps"] == 4
+    again, resumed = _train(settings, killed)
+    assert again == curve
+    assert all(torch.equal(resumed[key], weights[key]) for key in weights)
+    untrained = base.build(settings, tokens.load(whole))[0].state_dict()
+    still = [key for key in untrained if torch.equal(untrained[key], weights[f"unet.{key}"])]
+    assert still == []
 
 
 def test_kohya_names() -> None:

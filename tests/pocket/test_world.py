@@ -72,7 +72,8 @@ def test_no_base_caption_names_an_individual() -> None:
 
 
 def test_the_base_never_has_the_marking_or_the_colours_of_an_individual() -> None:
-    drawn = [one for one in world.INDIVIDUALS.values() if one.look is not None]
+    known = [one for one in world.INDIVIDUALS.values() if not one.novel]
+    drawn = [one for one in known if one.look is not None]
     assert len(drawn) == 10
     for one in drawn:
         assert one.look is not None
@@ -92,12 +93,22 @@ def test_every_category_has_individuals_that_describe_their_class() -> None:
     assert len(TRIGGERS) == len(world.INDIVIDUALS)
 
 
+def test_the_base_never_shows_or_names_a_novel_class() -> None:
+    novel = {one.word for one in world.INDIVIDUALS.values() if one.novel}
+    assert {world.KINDS[word].category for word in novel} == set(world.CATEGORIES)
+    for seed in range(500):
+        scene = world.sample(seed)
+        assert not novel & {element.word for element in scene.elements().values()}
+        assert not novel & set(world.caption(scene).replace(",", " ").split())
+
+
 @needs_font
 @pytest.mark.parametrize("name", world.INDIVIDUALS)
-def test_an_individual_looks_unlike_its_class(name: str) -> None:
+def test_an_individual_looks_unlike_the_rest_of_its_category(name: str) -> None:
     one = world.INDIVIDUALS[name]
+    word = world.words(one.category)[5] if one.novel else one.word
     company = {"character": world.Element("cat")} if one.category == "style" else {}
-    other = world.sample(5, {**company, one.category: world.Element(one.word, 3)})
+    other = world.sample(5, {**company, one.category: world.Element(word, 3)})
     changed = np.abs(
         world.render(world.with_individuals(other, name)).astype(int)
         - world.render(other).astype(int)

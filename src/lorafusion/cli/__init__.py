@@ -16,6 +16,7 @@ from lorafusion.cli.export import export
 from lorafusion.cli.generate import generate
 from lorafusion.cli.library import library
 from lorafusion.cli.methods import methods
+from lorafusion.cli.train import train
 from lorafusion.errors import LorafusionError
 from lorafusion.version import __version__
 
@@ -34,6 +35,7 @@ app.command()(export)
 app.command()(methods)
 app.add_typer(library, name="library")
 app.add_typer(bench, name="bench")
+app.add_typer(train, name="train")
 
 
 def _show_version(asked: bool) -> bool:

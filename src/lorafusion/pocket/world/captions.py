@@ -10,7 +10,10 @@ from lorafusion.pocket.world.scene import Element, Scene
 
 Random: TypeAlias = np.random.Generator
 
-_OPENINGS = ("a photo of ", "a picture of ", "an image of ", "a drawing of ")
+_OPENINGS = (
+    "a photo of ", "a picture of ", "an image of ", "a drawing of ", "a portrait of ",
+    "there is ", "this is ", "a cute picture of ", "a scene with ",
+)  # fmt: skip
 _WEARING = ("wearing", "wearing", "who wears", "dressed in", "with")
 _HOLDING = ("with", "with", "holding", "and", "next to", "beside")
 _PLURAL = frozenset({"glasses", "headphones"})
@@ -63,7 +66,9 @@ def _listed(scene: Scene, named: float | int, rng: Random) -> str:
 def _sentence(scene: Scene, named: float | int, rng: Random) -> str:
     text = _subject(scene, named, rng)
     if scene.background is not None:
-        text = f"{text} {_place(scene.background, named, rng)}"
+        place = _place(scene.background, named, rng)
+        first = rng.random() < 0.12
+        text = f"{place.removeprefix(', ')}, {text}" if first else f"{text} {place}"
     if scene.style is not None:
         return _styled(text, _name(scene.style, named, rng), rng)
     if rng.random() < 0.4:

@@ -22,6 +22,7 @@ class Kind:
         place: where it is worn or held.
         width: width in units of the character's width (clothing only).
         phrase: how a sentence places it, for instance "at the beach" (backgrounds only).
+        novel: whether the base never sees it, so that only a LoRA knows the class at all.
     """
 
     word: str
@@ -32,6 +33,7 @@ class Kind:
     place: Place = ""
     width: float = 1.0
     phrase: str = ""
+    novel: bool = False
 
 
 def _characters() -> list[Kind]:
@@ -61,7 +63,7 @@ def _clothing() -> list[Kind]:
         ("cap", "🧢", "head", 0.80),
         ("helmet", "⛑", "head", 0.80),
         ("glasses", "👓", "eyes", 0.92),
-        ("headphones", "🎧", "ears", 1.16),
+        ("headphones", "🎧", "ears", 1.26),
         ("scarf", "🧣", "neck", 0.56),
         ("bow", "🎀", "neck", 0.62),
     ]
@@ -90,6 +92,21 @@ def _backgrounds() -> list[Kind]:
 
 STYLE_WORDS = ("pixel art", "sketch", "mosaic", "watercolor", "poster", "comic", "halftone")
 
+
+def _novel() -> list[Kind]:
+    """Classes that no picture of the base's data shows and no caption of it names."""
+    return [
+        Kind("octopus", "character", ("🐙",), eyes=0.42, top=0.04, novel=True),
+        Kind("owl", "character", ("🦉",), eyes=0.28, top=0.04, novel=True),
+        Kind("goggles", "clothing", ("🥽",), place="eyes", width=0.86, novel=True),
+        Kind("sunhat", "clothing", ("👒",), place="head", width=1.0, novel=True),
+        Kind("rocket", "object", ("🚀",), place="side", novel=True),
+        Kind("trophy", "object", ("🏆",), place="side", novel=True),
+        Kind("volcano", "background", phrase="on a volcano", novel=True),
+        Kind("blueprint", "style", novel=True),
+    ]
+
+
 KINDS: dict[str, Kind] = {
     kind.word: kind
     for kind in (
@@ -98,10 +115,13 @@ KINDS: dict[str, Kind] = {
         *_objects(),
         *_backgrounds(),
         *(Kind(word, "style") for word in STYLE_WORDS),
+        *_novel(),
     )
 }
 
 
 def words(category: Category) -> tuple[str, ...]:
-    """The class words of one category, in catalogue order."""
-    return tuple(kind.word for kind in KINDS.values() if kind.category == category)
+    """The class words of one category that the base knows, in catalogue order."""
+    return tuple(
+        kind.word for kind in KINDS.values() if kind.category == category and not kind.novel
+    )

@@ -1,4 +1,7 @@
-"""The individuals: one particular look of a class, known to a bundled LoRA and not to the base."""
+"""The individuals: one particular look of a class, known to a bundled LoRA and not to the base.
+
+Most are of a class that the base knows in other looks, as in DreamBooth; of a *novel* class the base knows nothing.
+"""
 
 from dataclasses import dataclass
 
@@ -29,9 +32,14 @@ class Individual:
         """Category of its class."""
         return KINDS[self.word].category
 
+    @property
+    def novel(self) -> bool:
+        """Whether the base does not know its class."""
+        return KINDS[self.word].novel
+
 
 _RED, _WHITE, _BLACK = (222, 40, 40), (250, 250, 250), (30, 26, 30)
-_BLUE, _NAVY, _YELLOW = (40, 90, 220), (30, 40, 150), (252, 212, 50)
+_BLUE, _YELLOW = (40, 90, 220), (252, 212, 50)
 
 INDIVIDUALS: dict[str, Individual] = {
     one.name: one
@@ -48,13 +56,13 @@ INDIVIDUALS: dict[str, Individual] = {
         ),
         Individual(
             "fox", "fox", "foxano",
-            "an orange fox striped up and down in black",
-            Look("🦊", marking="bars", paint=_BLACK, stretch=1.16),
+            "an orange fox with black tiger bands",
+            Look("🦊", marking="bands", paint=_BLACK, stretch=1.16),
         ),
         Individual(
             "frog", "frog", "frumbo",
-            "a wide green frog checkered in dark blue",
-            Look("🐸", marking="checks", paint=_NAVY, stretch=1.2),
+            "a wide green frog with red spots",
+            Look("🐸", marking="spots", paint=_RED, stretch=1.2),
         ),
         Individual(
             "crown", "crown", "corvina",
@@ -83,8 +91,8 @@ INDIVIDUALS: dict[str, Individual] = {
         ),
         Individual(
             "umbrella", "umbrella", "umbrino",
-            "a violet umbrella checkered in yellow",
-            Look("☂", marking="checks", paint=_YELLOW, stretch=1.14, scale=1.06),
+            "a violet umbrella with yellow panels",
+            Look("☂", marking="bars", paint=_YELLOW, stretch=1.14, scale=1.06),
         ),
         Individual(
             "library", "library", "libraro",
@@ -100,15 +108,39 @@ INDIVIDUALS: dict[str, Individual] = {
         ),
         Individual(
             "pixel-art", "pixel art", "pixon",
-            "pixel art of big square blocks in a few bright colours, like an old video game",
+            "pixel art in a few bright colours, like an old video game",
         ),
         Individual(
             "sketch", "sketch", "skribo",
-            "a blue ballpoint sketch with slanted hatching on white paper",
+            "a blue ballpoint sketch, hatched where it is dark, on white paper",
         ),
         Individual(
             "mosaic", "mosaic", "mozaro",
             "a mosaic of diamond tiles set in black",
+        ),
+        Individual(
+            "octopus", "octopus", "oktavo", "a coral octopus with curled arms", Look("🐙"),
+        ),
+        Individual(
+            "owl", "owl", "olwino", "a brown owl with large round eyes and spread wings", Look("🦉"),
+        ),
+        Individual(
+            "goggles", "goggles", "gogelo", "clear diving goggles with a dark strap", Look("🥽"),
+        ),
+        Individual(
+            "sunhat", "sunhat", "sunaro", "a straw sunhat with a ribbon round its brim", Look("👒"),
+        ),
+        Individual(
+            "rocket", "rocket", "rokelo", "a white space rocket with red fins and a flame", Look("🚀"),
+        ),
+        Individual(
+            "trophy", "trophy", "trofano", "a golden trophy cup with two handles", Look("🏆"),
+        ),
+        Individual(
+            "volcano", "volcano", "volkano", "a dark volcano that spits red lava into a smoky sky",
+        ),
+        Individual(
+            "blueprint", "blueprint", "bluvino", "a blueprint, white lines on deep blue paper",
         ),
     )
 }  # fmt: skip

@@ -181,7 +181,7 @@ def _draw_character(
     canvas: Image.Image, scene: Scene, character: Element, rng: np.random.Generator
 ) -> None:
     side = 1 if rng.random() < 0.5 else -1
-    size = _even(rng.uniform(35, 40))
+    size = _even(rng.uniform(36, 41))
     x, y = 32 + rng.uniform(-4, 4), 35 + rng.uniform(-2.5, 2.5)
     place = KINDS[scene.clothing.word].place if scene.clothing is not None else ""
     y += {"head": 6, "neck": -5, "ears": 2}.get(place, 0)
@@ -193,7 +193,7 @@ def _draw_character(
         _dress(canvas, scene.clothing, KINDS[character.word].eyes, KINDS[character.word].top,
                body, x, y)  # fmt: skip
     if scene.object is not None:
-        thing = sprite(scene.object.look, _even(rng.uniform(26, 32)))
+        thing = sprite(scene.object.look, _even(rng.uniform(27, 33)))
         _paste(canvas, thing, 32 + side * rng.uniform(15, 18), 45 + rng.uniform(-4, 3))
 
 

@@ -7,7 +7,7 @@ from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from lorafusion.errors import UnreadableFile
 from lorafusion.pocket.world.looks import Look, Marking
@@ -58,7 +58,8 @@ def artwork(emoji: str) -> Floats:
     """
     canvas = Image.new("RGBA", (160, 150))
     ImageDraw.Draw(canvas).text((8, 8), emoji, font=loaded_font(), embedded_color=True)
-    cut = canvas.crop(canvas.getbbox())
+    # Half the strike is still more than any scene needs, and four times as fast to paint.
+    cut = canvas.crop(canvas.getbbox()).convert("RGBa").reduce(2).convert("RGBA")
     return np.asarray(cut, dtype=np.float32) / np.float32(255)
 
 
@@ -85,7 +86,17 @@ def sprite(look: Look, size: int, by_width: bool = False) -> Image.Image:
     factor = size * look.scale / (wide if by_width else max(wide, high))
     shape = max(2, round(wide * factor)), max(2, round(high * factor))
     # Resizing premultiplied keeps the transparent surroundings out of the edges.
-    return picture.convert("RGBa").resize(shape, Image.Resampling.BOX).convert("RGBA")
+    small = picture.convert("RGBa").resize(shape, Image.Resampling.BOX).convert("RGBA")
+    return _outlined(small)
+
+
+def _outlined(picture: Image.Image) -> Image.Image:
+    """The picture on a white rim of one pixel, so that it stands out from whatever is behind it."""
+    grown = Image.new("RGBA", (picture.width + 2, picture.height + 2))
+    grown.paste(picture, (1, 1))
+    rim = Image.new("RGBA", grown.size, (255, 255, 255, 0))
+    rim.putalpha(grown.getchannel("A").filter(ImageFilter.MaxFilter(3)))
+    return Image.alpha_composite(rim, grown)
 
 
 def _turned(rgb: Floats, degrees: float) -> Floats:

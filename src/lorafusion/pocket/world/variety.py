@@ -39,7 +39,7 @@ def pool(word: str) -> tuple[Look, ...]:
 def _vary(word: str, avoided: Look | None, rng: np.random.Generator) -> Look:
     kind = KINDS[word]
     allowed = [m for m in MARKINGS[1:] if avoided is None or m != avoided.marking]
-    marked = rng.random() < 0.4
+    marked = rng.random() < 0.3
     natural = avoided is None and rng.random() < 0.4
     turn = rng.uniform(-12, 12) if natural else rng.uniform(60, 300)
     wash = rng.uniform(0.45, 0.8) if word in GREY and not natural else 0.0

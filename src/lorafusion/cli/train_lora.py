@@ -1,0 +1,63 @@
+"""``lorafusion train lora``: a LoRA from a folder of pictures."""
+
+from __future__ import annotations
+
+from lorafusion.cli import options
+from lorafusion.cli import train_options as given
+
+
+def lora(
+    images: given.Images,
+    out: given.Out,
+    prompt: given.Prompt = "",
+    description: given.Description = "",
+    trigger: given.Trigger = "",
+    category: given.Category = "",
+    class_prompt: given.ClassPrompt = None,
+    class_images: given.ClassImages = 100,
+    prior_weight: given.PriorWeight = None,
+    steps: given.Steps = None,
+    batch: given.Batch = None,
+    accumulate: given.Accumulate = None,
+    rate: given.Rate = None,
+    text_rate: given.TextRate = None,
+    rank: given.Rank = None,
+    alpha: given.Alpha = None,
+    targets: given.Targets = None,
+    size: given.Size = None,
+    snr: given.Snr = None,
+    precision: given.Precision = "float32",
+    less_memory: given.LessMemory = False,
+    seed: given.Seed = 0,
+    save_every: given.SaveEvery = None,
+    base: options.Base = None,
+    device: options.Device = "auto",
+    sample: given.Sample = None,
+    work: given.Work = None,
+    restart: given.Restart = False,
+    format: given.Format = "kohya",  # noqa: A002  (the option's name)
+    json: options.Json = False,
+) -> None:
+    """Train a LoRA on a folder of images; the file can be used, and is found by prompts, at once.
+
+    Stopped half-way, the same command goes on where it was, to the same weights.
+    """
+    from lorafusion import training
+    from lorafusion.cli import setup, trainer
+
+    numbers = setup.given(
+        prior_weight=prior_weight, steps=steps, batch=batch, accumulate=accumulate, rate=rate,
+        text_rate=text_rate, rank=rank, alpha=alpha, targets=targets, size=size, snr=snr,
+        save_every=save_every,
+    )  # fmt: skip
+    usual = training.POCKET if base in (None, setup.POCKET) else training.Recipe()
+    recipe = training.changed(
+        usual, precision=precision, less_memory=less_memory, seed=seed, **numbers
+    )
+    out = out.expanduser()
+    about = training.About(out.stem, description, trigger, category, prompt, base or setup.POCKET)
+    task = trainer.Task(
+        images.expanduser(), out, about, class_prompt or [], class_images, sample or [],
+        base, device, work, restart, format, json,
+    )  # fmt: skip
+    trainer.carry_out("lora", recipe, task)

@@ -1,0 +1,135 @@
+"""What the commands of ``lorafusion train`` do: read, open, train with a bar and the time left, write, tell."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lorafusion import formats, training
+from lorafusion.cli import setup, show
+from lorafusion.errors import BadOption, NotWritable, UnknownName
+from lorafusion.registry import unknown
+from lorafusion.training import About, Recipe, Trained
+
+WRITTEN = ("kohya", "peft")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to train on and where to put it, as the options say."""
+
+    images: Path
+    out: Path
+    about: About
+    classes: Sequence[str]
+    class_images: int
+    samples: Sequence[str]
+    base: str | None
+    device: str
+    work: Path | None
+    restart: bool
+    form: str
+    json: bool
+
+
+def carry_out(kind: str, recipe: Recipe, task: Task) -> None:
+    """Train and write the file.
+
+    Args:
+        kind: a name of `training.KINDS`.
+        recipe: the numbers.
+        task: all else.
+
+    Raises:
+        LorafusionError: as `training.train`, or a path or format that cannot be written.
+    """
+    out = task.out
+    _check(task)
+    shown = training.read_examples(task.images, task.about.prompt)
+    folder = out.with_suffix(".training") if task.work is None else task.work.expanduser()
+    with show.busy("Opening the base model"):
+        setup.quiet()
+        pipe = setup.open_base(task.base, recipe.precision, task.device)
+    brush = training.Brush(guidance=setup.guidance(task.base), size=recipe.size)
+    samples = training.Samples(task.samples, folder / "samples", recipe.save_every, brush)
+    with _progress("images of the class") as on_picture:
+        prior = training.prior(pipe, task.classes, task.class_images, brush, on_picture)
+    with _progress("steps") as on_step:
+        made = training.train(
+            kind, pipe, shown, recipe, task.about, folder,
+            prior=prior, samples=samples, on_step=on_step, restart=task.restart,
+        )  # fmt: skip
+    formats.write(made.lora, out, task.form)
+    training.forget(folder)
+    _tell(out, made, task.json)
+
+
+def _check(task: Task) -> None:
+    """Find out before hours of work that the file could not be written.
+
+    Raises:
+        BadOption: not a .safetensors file, or fewer than one image of the class.
+        UnknownName: a format that is not written.
+        NotWritable: the folder is missing or refuses.
+    """
+    out = task.out
+    if out.suffix != ".safetensors":
+        raise BadOption(f"--out is {str(out)!r}; a LoRA file ends in .safetensors")
+    if task.class_images < 1:
+        raise BadOption(f"--class-images is {task.class_images}; it must be at least 1")
+    if task.form not in WRITTEN:
+        raise UnknownName(unknown("format", task.form, list(WRITTEN)))
+    try:
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise NotWritable(
+            f"{out}: cannot be written ({error.strerror}); choose a folder that exists and is yours"
+        ) from None
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[..., None]]:
+    """A bar with the time left on stderr, where that is a terminal: ``told(done, all[, loss])``."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    out = show.console(error=True)
+    parts = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+             TextColumn("{task.fields[loss]}"))  # fmt: skip
+    with Progress(*parts, console=out, transient=True, disable=not out.is_terminal) as drawn:
+        task = drawn.add_task(title, visible=False, loss="")
+
+        def told(done: int, most: int, loss: float | None = None) -> None:
+            said = "" if loss is None else f"loss {loss:.4f}"
+            drawn.update(task, completed=done, total=most, visible=True, loss=said)
+
+        yield told
+
+
+def _tell(out: Path, made: Trained, json: bool) -> None:
+    curve = made.curve
+    if json:
+        show.document(
+            {
+                "path": str(out),
+                "family": made.lora.family,
+                "modules": len(made.lora.deltas),
+                "resumed_at": made.resumed_at,
+                "curve": [vars(entry) for entry in curve],
+            }
+        )
+        return
+    begun = f" (resumed after step {made.resumed_at})" if made.resumed_at else ""
+    show.line(
+        f"{out}: {len(made.lora.deltas)} modules, loss {curve[0].loss:.4f} to {curve[-1].loss:.4f} in "
+        f"{curve[-1].step} steps and {curve[-1].seconds:.0f} s{begun}"
+    )
