@@ -10,6 +10,8 @@ Source: kohya-ss/sd-scripts, networks/lora.py (LORA_PREFIX_UNET, LORA_PREFIX_TEX
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from lorafusion.families import ldm, places, words
 from lorafusion.families.family import Family
 from lorafusion.families.places import Place
@@ -21,10 +23,13 @@ _COMPONENTS = {
     "lora_te2_": "text_encoder_2",
 }
 _TRANSFORMER = "lora_transformer_"
+_NAMES = 1 << 14
+"""Names that are remembered: files of one family have the same ones, the largest a few thousand."""
 PREFIXES = (*_COMPONENTS, _TRANSFORMER)
 """What every name begins with."""
 
 
+@lru_cache(maxsize=_NAMES)
 def spread(name: str) -> tuple[Place, ...]:
     """The modules of ours that a kohya name stands for; empty when no known model has it."""
     one = target(name)

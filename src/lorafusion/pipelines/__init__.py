@@ -1,6 +1,6 @@
 """Plans on diffusers pipelines."""
 
-from lorafusion.pipelines.apply import apply
+from lorafusion.pipelines.apply import apply, apply_many
 from lorafusion.pipelines.load import load
 
-__all__ = ["apply", "load"]
+__all__ = ["apply", "apply_many", "load"]
