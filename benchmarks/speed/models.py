@@ -95,9 +95,27 @@ def bench(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) ->
     """The denoiser of a configuration, with random weights."""
     from diffusers import UNet2DConditionModel
 
-    torch.manual_seed(0)
-    unet = UNet2DConditionModel(**CONFIGURATIONS[name]).eval().requires_grad_(False)
-    return Bench(name, unet.to(device, dtype), int(CONFIGURATIONS[name]["sample_size"]))
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**CONFIGURATIONS[name]).to(dtype)
+    unet.to_empty(device=device).eval().requires_grad_(False)
+    _fill(unet)
+    return Bench(name, unet, int(CONFIGURATIONS[name]["sample_size"]))
+
+
+def _fill(unet: nn.Module) -> None:
+    """Random matrices of a size that keeps outputs alive, norms of one; the same every time.
+
+    One piece of random numbers is used again and again: gigabytes of them would take longer than most
+    of what is measured.
+    """
+    piece = torch.randn(1 << 20, generator=torch.Generator().manual_seed(0))
+    for path, weight in unet.named_parameters():
+        if weight.ndim > 1:
+            size = weight[0].numel() ** -0.5
+            times = -(-weight.numel() // len(piece))
+            weight.copy_((piece * size).repeat(times)[: weight.numel()].view_as(weight))
+        else:
+            weight.fill_(float(path.endswith("weight")))
 
 
 def twin(one: Bench) -> Bench:
