@@ -68,12 +68,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _cases(given: argparse.Namespace) -> list[Case]:
-    """Those asked for, in their own sizes or in the ones given; each once."""
+    """Those that are as asked for; where none is, the first of the experiment made so."""
     asked = {name: getattr(given, name) for name in ASKED if getattr(given, name) is not None}
     cases = [case for case in CASES if given.only in (None, case.experiment)]
     if given.dry:
         cases = [small(case) for case in cases]
-    return list(dict.fromkeys(replace(case, **asked) for case in cases))
+    sizes = {name: value for name, value in asked.items() if name != "rounds"}
+    alike = [c for c in cases if all(getattr(c, name) == value for name, value in sizes.items())]
+    firsts = {case.experiment: case for case in reversed(cases)}
+    found = [replace(case, **asked) for case in alike or list(firsts.values())[::-1]]
+    return list(dict.fromkeys(found))
 
 
 def _apart(case: Case, malloc: str) -> dict[str, Any]:

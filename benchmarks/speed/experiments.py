@@ -31,7 +31,7 @@ class Case:
         experiment: a name of `EXPERIMENTS`.
         loras: how many are loaded.
         latent: height and width of the latents.
-        rounds: that count.
+        rounds: that count; with `loads`, how many more files we read.
         opened: how many of them get new weights; all when 0.
         batch: rows of a call of the denoiser.
         rank: of each LoRA.
@@ -58,7 +58,7 @@ CASES = (
     Case("gates", 3, rounds=30),
     Case("gates", 20, rounds=15),
     Case("gates", 20, rounds=15, opened=3),
-    Case("loads", 20),
+    Case("loads", 20, rounds=180),
     Case("folds", 3, rounds=3),
     Case("layers", 5, 32, rounds=3),
     Case("layers", 5, 16, rounds=5),
@@ -77,7 +77,8 @@ CASES = (
 def small(case: Case) -> Case:
     """The same on a model of a few kilobytes, to see that everything runs."""
     rounds, loras = min(case.rounds, 3), min(case.loras, 3)
-    return replace(case, model="tiny", latent=8, rank=4, rounds=rounds, loras=loras)
+    opened = min(case.opened, loras - 1)
+    return replace(case, model="tiny", latent=8, rank=4, rounds=rounds, loras=loras, opened=opened)
 
 
 def run(case: Case) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def _loras(one: Bench, case: Case) -> list[lf.LoRA]:
 def _loads(one: Bench, case: Case) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lorafusion-") as folder:
         files = kohya_files(one.unet, Path(folder), case.loras, case.rank, case.targets)
-        return loads.loads(one, files, 200 - case.loras)
+        return loads.loads(one, files, case.rounds)
 
 
 EXPERIMENTS: dict[str, Callable[[Bench, Case], dict[str, Any]]] = {

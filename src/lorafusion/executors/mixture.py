@@ -46,10 +46,10 @@ class Mixture:
             gates: one row for each sample, or a single one for all alike.
         """
         gates = gates.detach().to("cpu", torch.float64)
-        flags = gates.ne(0).any(0).tolist()
-        self.open_loras = tuple(index for index, is_open in enumerate(flags) if is_open)
+        columns = zip(*gates.tolist(), strict=True)
+        self.open_loras = tuple(index for index, column in enumerate(columns) if any(column))
         self._opening = self._opened(self.open_loras)
-        self._gates = gates[:, self._opening.owner] * self._opening.scale
+        self._gates = gates.index_select(1, self._opening.owner) * self._opening.scale
         kept = {key: t for key, t in self._copies.items() if t.shape == self._gates.shape}
         for buffer in kept.values():
             buffer.copy_(self._gates)
