@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lorafusion.formats.header import Header
@@ -34,11 +35,12 @@ _EXPONENTS: Mapping[str, tuple[Any, int]] = {
     "BF16": (np.uint16, 0x7F80),
 }
 """dtype -> unsigned integers of its size, and the exponent that only infinite values and NaN have."""
+Bytes = NDArray[np.uint8]
 _BYTES = 1 << 18
 """Checked at a time, so that what is in between stays in the processor's cache."""
 
 
-def views(header: Header, body: bytearray) -> dict[str, Tensor]:
+def views(header: Header, body: Bytes) -> dict[str, Tensor]:
     """Key -> tensor, in the header's order; copies only where the bytes lie askew, or are eight bits.
 
     Args:
@@ -53,7 +55,7 @@ def views(header: Header, body: bytearray) -> dict[str, Tensor]:
         if stop == start:
             tensor = torch.empty(shape, dtype=dtype)
         elif start % dtype.itemsize:
-            tensor = torch.frombuffer(body[start:stop], dtype=dtype).view(shape)
+            tensor = torch.frombuffer(body[start:stop].copy(), dtype=dtype).view(shape)
         else:
             count = (stop - start) // dtype.itemsize
             tensor = torch.frombuffer(body, dtype=dtype, count=count, offset=start).view(shape)
@@ -61,7 +63,7 @@ def views(header: Header, body: bytearray) -> dict[str, Tensor]:
     return found
 
 
-def not_finite(header: Header, body: bytearray) -> str:
+def not_finite(header: Header, body: Bytes) -> str:
     """The first key, in the order of the bytes, with a NaN or an infinite value; "" without any."""
     order = sorted(header.spans, key=lambda key: header.spans[key])
     start = 0
@@ -75,17 +77,17 @@ def not_finite(header: Header, body: bytearray) -> str:
     return ""
 
 
-def _first(header: Header, body: bytearray, order: list[str]) -> str:
+def _first(header: Header, body: Bytes, order: list[str]) -> str:
     return next(key for key in order if _any_strange(header.dtypes[key], body, *header.spans[key]))
 
 
-def _any_strange(name: str, body: bytearray, start: int, stop: int) -> bool:
+def _any_strange(name: str, body: Bytes, start: int, stop: int) -> bool:
     """Whether any of these numbers has the exponent of infinite values and NaN.
 
     Twice the bits forget the sign, and then the exponent is what makes a number large.
     """
-    if name in NARROW:
-        narrow = torch.frombuffer(body[start:stop] or b"\0", dtype=NARROW[name])
+    if name in NARROW and stop > start:
+        narrow = torch.frombuffer(body[start:stop].copy(), dtype=NARROW[name])
         return not bool(torch.isfinite(narrow.to(torch.float16)).all())
     if name not in _EXPONENTS:
         return False

@@ -18,6 +18,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -105,13 +106,14 @@ class Opened:
             UnreadableFile: a tensor of another dtype than a LoRA has, or NaN or infinite values.
         """
         _check_dtypes(self.path, self.header)
-        body = bytearray(max(stop for _, stop in self.header.spans.values()))
+        # numpy asks for huge pages, and does not fill with zeros what is about to be read.
+        body = np.empty(max(stop for _, stop in self.header.spans.values()), np.uint8)
         with _reading(self.path):
-            read = self.file.readinto(body)
+            read = self.file.readinto(body.data)
             if read != len(body) or self.file.read(1):
                 raise UnreadableFile(f"{self.path}: changed while it was read; try again")
         digest = hashlib.sha256(self.start)
-        digest.update(body)
+        digest.update(body.data)
         if strange := not_finite(self.header, body):
             raise UnreadableFile(
                 f"{self.path}: tensor {strange!r} holds NaN or infinite values; "
