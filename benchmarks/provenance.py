@@ -17,12 +17,21 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("numpy", "safetensors", "sentence-transformers", "torch", "transformers", "typer")
 
 
-def provenance(command: str, files: Iterable[Path], **settings: object) -> dict[str, Any]:
+def provenance(
+    command: str,
+    files: Iterable[Path],
+    *,
+    packages: Iterable[str] = PACKAGES,
+    folders: Iterable[str] = ("src", "benchmarks/**/*.py"),
+    **settings: object,
+) -> dict[str, Any]:
     """Versions, machine, revision and the hashes of the data.
 
     Args:
         command: what writes the result again.
         files: the data it was made from.
+        packages: whose versions count.
+        folders: whose changes that are not committed count.
         settings: seeds and options.
     """
     import lorafusion
@@ -31,11 +40,9 @@ def provenance(command: str, files: Iterable[Path], **settings: object) -> dict[
         "command": command,
         "settings": settings,
         "revision": _git("rev-parse", "HEAD"),
-        "changed files": _git(
-            "status", "--porcelain", "--", "src", "benchmarks/**/*.py"
-        ).splitlines(),
+        "changed files": _git("status", "--porcelain", "--", *folders).splitlines(),
         "versions": {"lorafusion": lorafusion.__version__, "python": platform.python_version()}
-        | {name: metadata.version(name) for name in PACKAGES},
+        | {name: metadata.version(name) for name in packages},
         "machine": {
             "processor": _processor(),
             "cores": os.cpu_count(),

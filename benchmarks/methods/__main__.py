@@ -70,7 +70,7 @@ def _entries(only: str, strength: float) -> list[Entry]:
     ]
 
 
-def _write(path: Path, content: dict[str, Any], words: str, **settings: object) -> None:
+def _write(path: Path, content: dict[str, Any], words: str, **settings: Any) -> None:
     command = f"python -m benchmarks.methods {words}"
     files = sorted(loras().glob("*.safetensors"))
     made = {"provenance": provenance(command, files, **settings), **content}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lorafusion.formats import write as write
     from lorafusion.generate import again as again
     from lorafusion.generate import generate as generate
+    from lorafusion.generate import generate_many as generate_many
     from lorafusion.library import Library as Library
     from lorafusion.lora import LoRA as LoRA
     from lorafusion.methods import plan as plan
@@ -37,6 +38,7 @@ _HOMES = {
     "again": "generate",
     "apply": "pipelines",
     "generate": "generate",
+    "generate_many": "generate",
     "plan": "methods",
     "read": "formats",
     "route": "routing",
@@ -55,6 +57,7 @@ __all__ = [
     "apply",
     "errors",
     "generate",
+    "generate_many",
     "plan",
     "pocket",
     "read",

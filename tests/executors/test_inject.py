@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lorafusion.errors import RunError
-from lorafusion.executors.inject import side_path
+from lorafusion.executors.sidepath import side_path
 from lorafusion.executors.site import sites
 from lorafusion.lora import LowRank
 from lorafusion.pipelines import apply

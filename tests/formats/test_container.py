@@ -132,7 +132,7 @@ def test_the_header_is_read_without_the_tensors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = saved(tmp_path, kohya_tensors(), {"ss_output_name": "robot"})
-    monkeypatch.setattr(container, "parse", None)
+    monkeypatch.setattr(container, "views", None)
     monkeypatch.setattr(Path, "read_bytes", None)
     head = formats.header(path)
     assert sorted(head.keys) == sorted(kohya_tensors())

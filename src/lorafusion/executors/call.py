@@ -74,9 +74,14 @@ class Call:
 
     def rows(self, start: int, stop: int) -> Call:
         """The call for samples start to stop alone."""
+        return self.picked(range(start, stop))
+
+    def picked(self, rows: Sequence[int]) -> Call:
+        """The call for these samples alone, in this order."""
+        wanted = list(rows)
         return self._mapped(
-            lambda name, tensor: tensor[start:stop] if self._carries(name, tensor) else tensor,
-            stop - start,
+            lambda name, tensor: tensor[wanted] if self._carries(name, tensor) else tensor,
+            len(wanted),
         )
 
     def to(self, dtype: torch.dtype) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lorafusion.lora import LowRank
@@ -21,6 +22,16 @@ class Choice:
 
     name: str
     why: str
+
+
+def choose_for(plans: Sequence[Plan], samples: int = 2) -> Choice:
+    """`choose` for a batch with a plan for each image: gates that differ between samples want `inject`."""
+    if len(plans) == 1:
+        return choose(plans[0], samples)
+    for plan in plans:
+        if strange := _not_low_rank(plan):
+            return Choice("fold", f"{strange}, which has no side path of low rank")
+    return Choice("inject", f"{len(plans)} prompts with mixtures of their own run as one batch")
 
 
 def choose(plan: Plan, samples: int = 2) -> Choice:

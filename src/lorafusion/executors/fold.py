@@ -1,4 +1,4 @@
-"""Fold: the mixture is written into the weights, and the weights are written back."""
+"""Fold: the mixture is written into weights of its own, which stand in for the model's."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lorafusion.errors import WrongBase
+from lorafusion.executors.block import Block, blocks
 from lorafusion.executors.call import Call
-from lorafusion.executors.site import Site, sites
+from lorafusion.executors.site import sites
 from lorafusion.lora import Delta
 
 
 class Fold:
-    """W = W0 + sum_l gate_l · delta_l, accumulated in float32 from a pristine copy of W0.
+    """W = W0 + sum_l gate_l · delta_l, accumulated in float32 from the pristine W0.
 
-    Costs nothing per step, and one copy of the changed weights. Subtracting what was added would not give
-    W0 again in any floating type, so the copy is what goes back.
+    Costs nothing per step. W is written beside W0 and the layer is pointed at it, so that W0 itself is
+    never written: it goes back bit for bit by pointing at it again, and models that share their
+    weights share it. Only layers that an open LoRA changes get a W, and a change of gates writes only
+    those that it concerns. Adding the change onto W instead would make pixels depend on what was
+    folded before.
 
     Args:
         module: a denoiser or a text encoder.
@@ -32,19 +36,20 @@ class Fold:
 
     def __init__(self, module: nn.Module, parts: Sequence[Mapping[str, Delta]]) -> None:
         self._forward = module.forward
-        self._sites = sites(module, parts)
-        self._gates = torch.zeros(len(parts))
-        self._pristine: list[Tensor] = []
-        for site in self._sites:
+        found = sites(module, parts)
+        for site in found:
             weight = site.weight
             if not weight.is_floating_point() or weight.is_meta:
                 raise WrongBase(
                     f"{site.path}: its weight is {weight.dtype} on {weight.device}, which cannot be "
                     "folded into; use executor='inject'"
                 )
+        self._gates = torch.zeros(len(parts))
+        self._sites = found
+        self._blocks: list[Block] = []
 
     def __enter__(self) -> Fold:
-        self._pristine = [site.weight.detach().clone() for site in self._sites]
+        self._blocks = blocks(self._sites)
         return self
 
     def __exit__(
@@ -58,15 +63,18 @@ class Fold:
         except KeyboardInterrupt:
             self._restore()  # a second Ctrl-C must not leave half of the weights changed
             raise
-        self._pristine = []
+        self._blocks = []
 
     def set(self, gates: Float[Tensor, " l"]) -> None:
-        """Fold this mixture; nothing is done when it is folded already."""
+        """Fold this mixture; layers whose LoRAs keep their gates are left as they are."""
         gates = gates.detach().to("cpu", torch.float32)
-        if torch.equal(gates, self._gates):
+        changed = set((gates != self._gates).nonzero()[:, 0].tolist())
+        if not changed:
             return
-        for site, pristine in zip(self._sites, self._pristine, strict=True):
-            _write(site, pristine, gates)
+        open_loras = tuple(gates.nonzero()[:, 0].tolist())
+        for block in self._blocks:
+            if changed & block.loras:
+                block.write(gates, open_loras)
         self._gates = gates
 
     def predict(self, calls: Sequence[Call], gates: Float[Tensor, "b l"]) -> list[Any]:
@@ -78,12 +86,6 @@ class Fold:
         return outputs
 
     def _restore(self) -> None:
-        with torch.no_grad():
-            for site, pristine in zip(self._sites, self._pristine, strict=True):
-                site.weight.copy_(pristine)
-
-
-@torch.no_grad()
-def _write(site: Site, pristine: Tensor, gates: Float[Tensor, " l"]) -> None:
-    weight = site.weight
-    weight.copy_(pristine.to(torch.float32) + site.delta(gates, pristine))
+        for block in self._blocks:
+            block.restore()
+        self._gates = torch.zeros_like(self._gates)

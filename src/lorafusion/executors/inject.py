@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.utils.hooks import RemovableHandle
 
-from lorafusion.errors import BadOption, RunError
+from lorafusion.errors import BadOption
+from lorafusion.executors.base import replaced
+from lorafusion.executors.beside import Beside, Mixed, Scratch
 from lorafusion.executors.call import Call, prediction, stack, with_prediction
+from lorafusion.executors.mixture import Mixture
 from lorafusion.executors.site import Site, sites
 from lorafusion.lora import Delta
 
@@ -22,7 +24,8 @@ class Inject:
     """y = W x + up((down x) · gates), with the ranks of all LoRAs stacked and one gate per sample.
 
     Because the gates are data, every sample of a batch may have its own mixture: the branches of composite
-    run as one batch, and a change of gates is one small copy.
+    run as one batch, and a change of gates is one small copy. A layer that sees many tokens of one
+    mixture forms W + delta in a scratch weight instead, which is the same numbers for less work.
 
     Args:
         module: a denoiser or a text encoder.
@@ -36,18 +39,20 @@ class Inject:
     def __init__(self, module: nn.Module, parts: Sequence[Mapping[str, Delta]]) -> None:
         self._forward = module.forward
         self._sites = sites(module, parts, dtype=None)
-        _check_low_rank(self._sites)
-        self._gates = torch.zeros(1, len(parts))
-        self._handles: list[RemovableHandle] = []
+        check_low_rank(self._sites)
+        self._layouts = list(dict.fromkeys(site.layout for site in self._sites))
+        self._mixed = Mixed(Mixture(self._layouts))
+        self._mixtures: list[Mixture] = []
+        self._most: int | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> Inject:
-        try:
+        scratch = Scratch()
+        with ExitStack() as stack:
             for site in self._sites:
-                hook = self._side_path(site)
-                self._handles.append(site.layer.register_forward_hook(hook, with_kwargs=True))
-        except BaseException:
-            self._remove()
-            raise
+                beside = Beside(site, self._mixed, scratch)
+                stack.enter_context(replaced(site.layer, "forward", beside))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -56,41 +61,56 @@ class Inject:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._remove()
+        self._stack.close()
 
     def set(self, gates: Float[Tensor, " l"]) -> None:
         """Open the LoRAs this far, for every sample alike."""
-        self._gates = gates.detach().unsqueeze(0)
+        self._mixed.groups = ()
+        self._mixed.whole.set(gates.unsqueeze(0))
 
     def predict(self, calls: Sequence[Call], gates: Float[Tensor, "b l"]) -> list[Any]:
-        """Run all branches as one batch where the arguments allow it, else one after the other."""
-        if len(calls) == 1 or not calls[0].stackable:
-            return [self._alone(call, row) for call, row in zip(calls, gates, strict=True)]
-        rows = torch.tensor([call.batch for call in calls])
-        self._gates = gates.detach().repeat_interleave(rows, dim=0)
+        """Run all branches as one batch, or as few batches as the memory and the arguments allow."""
+        outputs: list[Any] = []
+        most = 1 if len(calls) > 1 and not calls[0].stackable else self._most or len(calls)
+        while len(outputs) < len(calls):
+            chunk = slice(len(outputs), len(outputs) + most)
+            try:
+                outputs += self._together(calls[chunk], gates[chunk])
+            except torch.OutOfMemoryError:
+                if most == 1:
+                    raise
+                self._most = most = (min(most, len(calls)) + 1) // 2
+        return outputs
+
+    def _together(self, calls: Sequence[Call], gates: Float[Tensor, "b l"]) -> list[Any]:
+        if len(calls) == 1:
+            self.set(gates[0])
+            return [self._forward(**calls[0].arguments)]
+        samples = [call.batch for call in calls]
+        self._open_each(samples, gates)
         output = self._forward(**stack(calls).arguments)
-        parts = prediction(output).split(rows.tolist())
-        return [with_prediction(output, part) for part in parts]
+        pieces = prediction(output).split(samples)
+        return [with_prediction(output, piece) for piece in pieces]
 
-    def _alone(self, call: Call, gates: Float[Tensor, " l"]) -> Any:
-        self.set(gates)
-        return self._forward(**call.arguments)
-
-    def _remove(self) -> None:
-        while self._handles:
-            self._handles.pop().remove()
-
-    def _side_path(self, site: Site) -> Callable[..., Tensor]:
-        def hook(
-            _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor
-        ) -> Tensor:
-            x = args[0] if args else next(iter(kwargs.values()))
-            return output + side_path(site.beside(x), x, self._gates)
-
-        return hook
+    def _open_each(self, samples: Sequence[int], gates: Float[Tensor, "b l"]) -> None:
+        """Branch b with gates[b], for its own samples."""
+        while len(self._mixtures) < len(samples):
+            self._mixtures.append(Mixture(self._layouts))
+        groups, start = [], 0
+        for count, row, mixture in zip(samples, gates, self._mixtures, strict=False):
+            mixture.set(row.unsqueeze(0))
+            groups.append((start, start + count, mixture))
+            start += count
+        self._mixed.whole.set(gates.repeat_interleave(torch.tensor(samples), dim=0))
+        self._mixed.groups = groups
 
 
-def _check_low_rank(wanted: Sequence[Site]) -> None:
+def check_low_rank(wanted: Sequence[Site]) -> None:
+    """Side paths take changes of low rank.
+
+    Raises:
+        BadOption: another kind is among them.
+    """
     others = [(site.path, delta) for site in wanted for _, delta in site.others]
     if others:
         path, delta = others[0]
@@ -98,48 +118,3 @@ def _check_low_rank(wanted: Sequence[Site]) -> None:
             f"executor 'inject' takes changes of low rank only, and {len(others)} are not, first "
             f"{path}: {delta.kind}; use executor='fold'"
         )
-
-
-def side_path(
-    site: Site, x: Float[Tensor, "n *rest"], gates: Float[Tensor, "m l"]
-) -> Float[Tensor, "n *out"]:
-    """What the LoRAs add to the layer's output for input x.
-
-    Args:
-        site: the layer and its stacked deltas.
-        x: [N, ..., in] for linear layers, [N, in, h, w] for convolutions.
-        gates: [N, L], or [1, L] for all samples alike.
-
-    Raises:
-        RunError: the layer sees another number of samples than there are rows of gates.
-    """
-    if gates.shape[0] not in (1, x.shape[0]):
-        raise RunError(
-            f"{site.path}: it was given {x.shape[0]} samples, with gates for {gates.shape[0]}; "
-            "use executor='fold'"
-        )
-    rank_gates = site.rank_gates(gates.to(site.scale))
-    if isinstance(site.layer, nn.Linear):
-        hidden = functional.linear(x, site.down)
-        return functional.linear(hidden * _between(rank_gates, hidden.ndim), site.up)
-    layer = site.layer
-    assert isinstance(layer, nn.Conv2d), "low rank acts on linear layers and convolutions"
-    hidden = functional.conv2d(
-        _padded(layer, x), site.down, None, layer.stride, _padding(layer), layer.dilation
-    )
-    return functional.conv2d(hidden * rank_gates[:, :, None, None], site.up)
-
-
-def _between(rank_gates: Float[Tensor, "m r"], ndim: int) -> Tensor:
-    """[M, R] -> [M, 1, ..., 1, R]."""
-    return rank_gates.reshape(len(rank_gates), *(1,) * (ndim - 2), -1)
-
-
-def _padded(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    if layer.padding_mode == "zeros":
-        return x
-    return functional.pad(x, layer._reversed_padding_repeated_twice, mode=layer.padding_mode)
-
-
-def _padding(layer: nn.Conv2d) -> Any:
-    return layer.padding if layer.padding_mode == "zeros" else 0

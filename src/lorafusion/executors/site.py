@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from lorafusion.errors import WrongBase
+from lorafusion.executors.layout import Layout, Piece
 from lorafusion.lora import Delta, Dense, LowRank, dense_on
 
 Layer = nn.Linear | nn.Conv2d
@@ -26,10 +27,9 @@ class Site:
     Attributes:
         path: of the layer inside the module, or that and ``.bias``.
         layer: linear, or a convolution; for full differences also a norm.
-        down: [R, in, *k], float32 on the layer's device.
+        down: [R, in, *k], on the layer's device.
         up: [out, R, *1].
-        scale: [R], alpha / r of the LoRA that each direction belongs to.
-        owner: [R], the index of that LoRA.
+        layout: whose each of the R directions is.
         others: (index of the LoRA, change) of those that are not of low rank.
         name: which parameter of the layer, "weight" or "bias".
     """
@@ -38,8 +38,7 @@ class Site:
     layer: nn.Module
     down: Float[Tensor, "r i *k"]
     up: Float[Tensor, "o r *one"]
-    scale: Float[Tensor, " r"]
-    owner: Int[Tensor, " r"]
+    layout: Layout
     others: Sequence[tuple[int, Delta]] = ()
     name: str = "weight"
 
@@ -51,8 +50,9 @@ class Site:
         return weight
 
     def rank_gates(self, gates: Float[Tensor, "*n l"]) -> Float[Tensor, "*n r"]:
-        """Gates per LoRA -> gates per direction, alpha / r included."""
-        return gates[..., self.owner] * self.scale
+        """Gates per LoRA -> gates per direction, alpha / r included, where `gates` are."""
+        layout = self.layout
+        return gates[..., layout.owner.to(gates.device)] * layout.scale.to(gates)
 
     def beside(self, x: Tensor) -> Site:
         """This site with its matrices where x is and in its dtype; they are moved once and stay.
@@ -60,8 +60,7 @@ class Site:
         Offloaded models move to the accelerator when they are called, after the sites were made.
         """
         if self.down.device != x.device or self.down.dtype != x.dtype:
-            self.down, self.up, self.scale = self.down.to(x), self.up.to(x), self.scale.to(x)
-            self.owner = self.owner.to(x.device)
+            self.down, self.up = self.down.to(x), self.up.to(x)
         return self
 
     def delta(
@@ -104,7 +103,8 @@ def sites(
             convolution (nor a norm, for a full difference), or a shape that differs.
     """
     paths = dict.fromkeys(path for part in parts for path in part)
-    return [_site(module, path, parts, dtype) for path in paths]
+    layouts: dict[tuple[Piece, ...], Layout] = {}
+    return [_site(module, path, parts, dtype, layouts) for path in paths]
 
 
 def find_layer(module: nn.Module, path: str) -> nn.Module | None:
@@ -115,13 +115,22 @@ def find_layer(module: nn.Module, path: str) -> nn.Module | None:
     looked up inside its wrapper.
     """
     for spelling in (path, path.removeprefix("text_model.")):
-        try:
-            layer = module.get_submodule(spelling)
-        except AttributeError:
+        layer = _descended(module, spelling)
+        if layer is None:
             continue
         inner = getattr(layer, "base_layer", layer)
         return inner if isinstance(inner, nn.Module) else layer
     return None
+
+
+def _descended(module: nn.Module, path: str) -> nn.Module | None:
+    """`get_submodule`, without the price of its messages."""
+    at: nn.Module | None = module
+    for name in path.split("."):
+        if at is None:
+            return None
+        at = at._modules.get(name)
+    return at
 
 
 def find_parameter(module: nn.Module, path: str) -> tuple[nn.Module | None, str]:
@@ -136,7 +145,10 @@ def find_parameter(module: nn.Module, path: str) -> tuple[nn.Module | None, str]
 
 def misfit(module: nn.Module, path: str, delta: Delta) -> str:
     """Why `delta` cannot act at `path`, in words; empty when it can."""
-    layer, name = find_parameter(module, path)
+    return _misfit(*find_parameter(module, path), delta)
+
+
+def _misfit(layer: nn.Module | None, name: str, delta: Delta) -> str:
     if layer is None:
         return "no such module"
     weight = getattr(layer, name, None)
@@ -159,31 +171,37 @@ def _site(
     path: str,
     parts: Sequence[Mapping[str, Delta]],
     dtype: torch.dtype | None,
+    layouts: dict[tuple[Piece, ...], Layout],
 ) -> Site:
     wanted = [(index, part[path]) for index, part in enumerate(parts) if path in part]
-    for _, delta in wanted:
-        if problem := misfit(module, path, delta):
-            raise WrongBase(f"{path}: {problem}")
     layer, name = find_parameter(module, path)
-    assert layer is not None, "misfit() has just said so"
+    for _, delta in wanted:
+        if problem := _misfit(layer, name, delta):
+            raise WrongBase(f"{path}: {problem}")
+    assert layer is not None, "_misfit() has just said so"
     weight = getattr(layer, name)
     fitted = [(index, delta.fitted(tuple(weight.shape))) for index, delta in wanted]
     low = [(index, delta) for index, delta in fitted if isinstance(delta, LowRank)]
     others = [(index, delta) for index, delta in fitted if not isinstance(delta, LowRank)]
-    device, kind = weight.device, weight.dtype if dtype is None else dtype
+    pieces = tuple((index, delta.rank, float(delta.scale)) for index, delta in low)
+    layout = layouts.setdefault(pieces, Layout(pieces))
+    down, up = _stacked([delta for _, delta in low], weight, layout.rank, dtype)
+    return Site(path, layer, down, up, layout, others, name)
+
+
+def _stacked(
+    deltas: Sequence[LowRank], weight: Tensor, rank: int, dtype: torch.dtype | None
+) -> tuple[Tensor, Tensor]:
+    """[R, in, *k] and [out, R, *1], each number converted and put in its place in one pass."""
+    kind = weight.dtype if dtype is None else dtype
+    # Sequentially offloaded weights have no device yet; the stacks follow them when they are called.
+    device = torch.device("cpu") if weight.is_meta else weight.device
     out, *rest = weight.shape if weight.ndim > 1 else (*weight.shape, 1)
-    # An empty piece gives the stack its shape where nothing is of low rank.
-    downs = [torch.empty(0, *rest, device=device, dtype=kind)]
-    ups = [torch.empty(out, 0, *(1,) * (len(rest) - 1), device=device, dtype=kind)]
-    scales = [torch.full((d.rank,), d.scale, device=device, dtype=kind) for _, d in low]
-    owners = [torch.full((d.rank,), i, device=device) for i, d in low]
-    return Site(
-        path,
-        layer,
-        down=torch.cat(downs + [delta.down.to(device, kind) for _, delta in low]),
-        up=torch.cat(ups + [delta.up.to(device, kind) for _, delta in low], dim=1),
-        scale=torch.cat([torch.empty(0, device=device, dtype=kind), *scales]),
-        owner=torch.cat([torch.empty(0, device=device, dtype=torch.long), *owners]),
-        others=others,
-        name=name,
-    )
+    down = torch.empty(rank, *rest, device=device, dtype=kind)
+    up = torch.empty(out, rank, *(1,) * (len(rest) - 1), device=device, dtype=kind)
+    place = 0
+    for delta in deltas:
+        down.narrow(0, place, delta.rank).copy_(delta.down)
+        up.narrow(1, place, delta.rank).copy_(delta.up)
+        place += delta.rank
+    return down, up

@@ -11,6 +11,7 @@ Source: kohya-ss/sd-scripts, networks/lora.py (LORA_PREFIX_UNET, LORA_PREFIX_TEX
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from lorafusion.families import ldm, places, words
 from lorafusion.families.family import Family
@@ -25,6 +26,8 @@ _COMPONENTS = {
 _TRANSFORMER = "lora_transformer_"
 _T5 = "lora_te3_"
 _T5_WIDTH = 4096
+_NAMES = 1 << 14
+"""Names that are remembered: files of one family have the same ones, the largest a few thousand."""
 PREFIXES = (*_COMPONENTS, _TRANSFORMER, _T5)
 """What every name begins with."""
 
@@ -42,6 +45,7 @@ def t5_component(names: Iterable[str]) -> str:
     return told[0] if len(told) == 1 else ""
 
 
+@lru_cache(maxsize=_NAMES)
 def spread(name: str, t5: str = "") -> tuple[Place, ...]:
     """The modules of ours that a kohya name stands for; empty when no known model has it.
 

@@ -10,6 +10,8 @@ Source: kohya-ss/sd-scripts, networks/lora.py, `LoRANetwork.create_modules` (the
 
 from __future__ import annotations
 
+from functools import cache
+
 UNET = """
     conv_in conv_out conv_norm_out time_embedding add_embedding class_embedding encoder_hid_proj
     cond_proj linear_1 linear_2 down_blocks up_blocks mid_block resnets attentions downsamplers
@@ -82,5 +84,10 @@ def _number(pieces: list[str]) -> int:
 
 def _word(pieces: list[str], vocabulary: Vocabulary) -> int:
     """How many pieces the longest known word at the front takes; 0 for none."""
-    sizes = range(min(max(map(len, vocabulary)), len(pieces)), 0, -1)
+    sizes = range(min(_longest(vocabulary), len(pieces)), 0, -1)
     return next((size for size in sizes if tuple(pieces[:size]) in vocabulary), 0)
+
+
+@cache
+def _longest(vocabulary: Vocabulary) -> int:
+    return max(map(len, vocabulary))

@@ -11,8 +11,10 @@ import torch
 from lorafusion.errors import BadOption, InputError, UnreadableFile
 from lorafusion.families import recognise
 from lorafusion.formats import about, container, peft_config
-from lorafusion.formats.container import PICKLES, Header
+from lorafusion.formats.container import PICKLES
 from lorafusion.formats.format import Format
+from lorafusion.formats.header import Header
+from lorafusion.formats.kept import Kept
 from lorafusion.formats.table import FORMATS, format_of
 from lorafusion.lora import LoRA
 
@@ -36,9 +38,11 @@ def read(path: str | Path, *, name: str | None = None) -> LoRA:
         UnreadTensors: some tensors are not part of a plain LoRA.
     """
     path = Path(path)
-    with _where(path):
-        form = format_of(container.header(path).keys)
-    tensors, metadata, sha256 = container.load(path)
+    with container.opened(path) as file:
+        with _where(path):
+            form = format_of(file.header.keys)
+        tensors, sha256 = file.load()
+        metadata = dict(file.header.metadata)
     with _where(path):
         deltas = about.sharpened(form.read(tensors, _settings(path, metadata)), metadata)
     return LoRA(
@@ -50,6 +54,10 @@ def read(path: str | Path, *, name: str | None = None) -> LoRA:
         triggers=about.triggers(metadata),
         metadata=metadata,
     )
+
+
+KEPT = Kept(read, budget=1 << 30)
+"""What libraries load through: a gigabyte of files; set ``KEPT.budget`` to another number of bytes."""
 
 
 def write(lora: LoRA, path: str | Path, format: str) -> None:  # noqa: A002  (the word callers expect)
@@ -128,4 +136,4 @@ def _where(path: Path) -> Iterator[None]:
         raise type(error)(f"{path}: {error}") from error
 
 
-__all__ = ["FORMATS", "PICKLES", "Format", "Header", "family_of", "header", "read", "write"]
+__all__ = ["FORMATS", "KEPT", "PICKLES", "Format", "Header", "family_of", "header", "read", "write"]

@@ -11,17 +11,20 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as parse
 from torch import Tensor
 
 from lorafusion.errors import BadOption, NotWritable, UnreadableFile
+from lorafusion.formats.body import NARROW, SCALARS, not_finite, views
+from lorafusion.formats.header import Header
 
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 """Suffixes of files that could run code when they are opened."""
@@ -34,14 +37,12 @@ _DTYPES = {
     "BF16": torch.bfloat16,
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-_NARROW = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
 _BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8} | {
     "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
     "F16": 16, "BF16": 16, "I16": 16, "U16": 16, "F32": 32, "I32": 32, "U32": 32,
     "F64": 64, "I64": 64, "U64": 64, "C64": 64,
 }  # fmt: skip
 _MOST_DIMENSIONS = 8
-_SCALARS = frozenset({"I64", "I32", "I16", "I8", "U8"})
 _PRETENDERS = {
     b"PK\x03\x04": "a zip archive (a pickle of torch is one)",
     b"\x80": "a pickle",
@@ -51,35 +52,6 @@ _PRETENDERS = {
 }
 
 
-@dataclass(frozen=True)
-class Header:
-    """What a file says before its tensors.
-
-    Attributes:
-        shapes: key -> shape.
-        dtypes: key -> dtype as the container names it ("F16").
-        metadata: the text that the file's maker put in.
-    """
-
-    shapes: Mapping[str, tuple[int, ...]]
-    dtypes: Mapping[str, str]
-    metadata: Mapping[str, str]
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The names of all tensors."""
-        return tuple(self.shapes)
-
-    def blanks(self) -> dict[str, Tensor]:
-        """Tensors of these shapes without values (alphas are 1), to look at shapes only."""
-        return {
-            key: torch.ones(shape)
-            if _size(shape) == 1 and key.endswith("alpha")
-            else torch.empty(shape, device="meta")
-            for key, shape in self.shapes.items()
-        }
-
-
 def header(path: Path) -> Header:
     """Read names, shapes and metadata, but no tensor.
 
@@ -87,49 +59,75 @@ def header(path: Path) -> Header:
         UnreadableFile: missing, not an ordinary file, empty, cut short, a pickle, or not
             safetensors.
     """
-    try:
-        _check_kind(path)
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            start = file.read(32)
-            length = _length(path, start, size)
-            file.seek(8)
-            text = file.read(length)
-    except OSError as error:
-        raise UnreadableFile(f"{path}: cannot be read ({error.strerror})") from error
-    return _parsed(path, text, size - 8 - length)
+    with opened(path) as file:
+        return file.header
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
-    """Read the whole file: tensors in their stored dtype (eight bits as float16), metadata, and sha256 in hexadecimal.
+@contextmanager
+def opened(path: Path) -> Iterator[Opened]:
+    """The file with its header read, inside the block; its tensors are read when they are asked for.
 
     Raises:
-        UnreadableFile: as `header`, or a tensor of another dtype than a LoRA has, or NaN or
-            infinite values.
+        UnreadableFile: as `header`.
     """
-    head = header(path)
-    _check_dtypes(path, head)
-    try:
-        data = path.read_bytes()
-        tensors = parse(data)
-    except OSError as error:
-        raise UnreadableFile(f"{path}: cannot be read ({error.strerror})") from error
-    except SafetensorError as error:
-        raise UnreadableFile(
-            f"{path}: is not valid safetensors ({error}); fetch it again"
-        ) from error
-    narrow = _NARROW.values()
-    # Half precision holds every number of eight bits exactly, and can be computed with.
-    tensors = {key: t.to(torch.float16) if t.dtype in narrow else t for key, t in tensors.items()}
-    for key, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
+    _check_kind(path)
+    with _reading(path), path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(32)
+        length = _length(path, start, size)
+        file.seek(8)
+        text = file.read(length)
+        yield Opened(path, file, start[:8] + text, _parsed(path, text, size - 8 - length))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file that is open.
+
+    Attributes:
+        path: of it.
+        file: at the first byte of the tensors.
+        start: its bytes up to there.
+        header: what they say.
+    """
+
+    path: Path
+    file: BufferedReader
+    start: bytes
+    header: Header
+
+    def load(self) -> tuple[dict[str, Tensor], str]:
+        """Read the rest: tensors in their stored dtype (eight bits as float16), and the file's sha256.
+
+        The tensors are views of one piece of memory, as large as the file. It is not mapped: a mapped
+        file that somebody writes to later would change values that have been checked.
+
+        Raises:
+            UnreadableFile: a tensor of another dtype than a LoRA has, or NaN or infinite values.
+        """
+        _check_dtypes(self.path, self.header)
+        # numpy asks for huge pages, and does not fill with zeros what is about to be read.
+        body = np.empty(max(stop for _, stop in self.header.spans.values()), np.uint8)
+        with _reading(self.path):
+            read = self.file.readinto(body.data)
+            if read != len(body) or self.file.read(1):
+                raise UnreadableFile(f"{self.path}: changed while it was read; try again")
+        digest = hashlib.sha256(self.start)
+        digest.update(body.data)
+        if strange := not_finite(self.header, body):
             raise UnreadableFile(
-                f"{path}: tensor {key!r} holds NaN or infinite values; "
+                f"{self.path}: tensor {strange!r} holds NaN or infinite values; "
                 "its training broke, use another file"
             )
-    # The library's order differs from run to run.
-    ordered = {key: tensors[key] for key in head.keys}
-    return ordered, dict(head.metadata), hashlib.sha256(data).hexdigest()
+        return views(self.header, body), digest.hexdigest()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnreadableFile(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -186,7 +184,7 @@ def _length(path: Path, start: bytes, size: int) -> int:
 
 def _parsed(path: Path, text: bytes, body: int) -> Header:
     try:
-        raw = json.loads(text, object_pairs_hook=_once)
+        raw = json.loads(text.decode(), object_pairs_hook=_once)
         metadata = raw.pop("__metadata__", None) or {}
         spans = [tuple(entry["data_offsets"]) for entry in raw.values()]
         shapes = {key: tuple(entry["shape"]) for key, entry in raw.items()}
@@ -209,7 +207,7 @@ def _parsed(path: Path, text: bytes, body: int) -> Header:
     if not shapes:
         raise UnreadableFile(f"{path}: holds no tensor; a LoRA has at least two")
     _check_spans(path, sorted(spans), body)
-    return Header(shapes, dtypes, metadata)
+    return Header(shapes, dtypes, metadata, dict(zip(shapes, spans, strict=True)))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -240,17 +238,13 @@ def _check_spans(path: Path, spans: list[tuple[int, int]], body: int) -> None:
 
 def _check_dtypes(path: Path, head: Header) -> None:
     for key, dtype in head.dtypes.items():
-        if dtype not in (_DTYPES | _NARROW) and not (
-            dtype in _SCALARS and _size(head.shapes[key]) == 1
+        if dtype not in (_DTYPES | NARROW) and not (
+            dtype in SCALARS and math.prod(head.shapes[key]) == 1
         ):
             raise UnreadableFile(
-                f"{path}: tensor {key!r} is stored as {dtype}; expected {', '.join((*_DTYPES, *_NARROW))}, "
+                f"{path}: tensor {key!r} is stored as {dtype}; expected {', '.join((*_DTYPES, *NARROW))}, "
                 "save the LoRA in one of them"
             )
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    return torch.Size(shape).numel()
 
 
 def _bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 from lorafusion.errors import NothingRelevant
 from lorafusion.generate.equalise import Norm, check_weighed, equalised
 from lorafusion.generate.job import Job, OnStep, check_call, run
+from lorafusion.generate.many import make_many, requests_of
 from lorafusion.generate.remake import again
 from lorafusion.generate.request import Request
 from lorafusion.generate.result import Result, records
@@ -28,6 +29,7 @@ __all__ = [
     "Result",
     "again",
     "generate",
+    "generate_many",
     "label",
     "make",
     "narrowed",
@@ -141,6 +143,53 @@ def generate(
     if equalise is not None:
         check_weighed(plan, route, request, Insight(pipe))
     return make(pipe, job, route, plan, names=(base, label(encoder, model)))
+
+
+def generate_many(
+    requests: Sequence[Request | Mapping[str, Any] | str],
+    pipe: Any,
+    library: Library,
+    *,
+    router: str = DEFAULT,
+    encoder: str | Path | Encoder = "minilm",
+    executor: str = "auto",
+    base: str = "",
+    call: Mapping[str, Any] | None = None,
+    **narrowing: object,
+) -> list[Result]:
+    """Make many images in few batches: each with its own prompt, LoRAs, weights, method, seed and guidance.
+
+    Requests with as many steps and the same size run as one batch, whatever their LoRAs; the branches of
+    composite are rows of it too. Each image is what `generate` makes of its request alone, up to the
+    rounding of products of other sizes: 1e-5 of the latents, which may turn an 8-bit pixel here and there.
+
+    Args:
+        requests: prompts, or mappings of `Request`'s arguments, with `seed` for a single one:
+            ``[{"prompt": "a robot", "seed": 3, "method": "composite"}, "a cat"]``.
+        pipe: any diffusers text-to-image pipeline.
+        library: where the LoRAs are.
+        router: a name of `ROUTERS`.
+        encoder: a name of `ENCODERS`, a sentence-transformers model, or an `Encoder`.
+        executor: a name of `EXECUTORS`, or "auto".
+        base: how to name the base model in the records.
+        call: further arguments of the pipeline's call, the same for all.
+        narrowing: the router's options: budget, temperature, top_k, threshold.
+
+    Returns:
+        One Result for each request, in order.
+
+    Raises:
+        BadOption, UnknownName, WrongBase, UnreadableFile: as `generate`; nothing is run then.
+    """
+    jobs = [Job(request, executor, call) for request in requests_of(requests)]
+    model = encoder_of(encoder)
+    planned = []
+    for job in jobs:
+        prompt, negative = job.request.prompt, job.request.negative_prompt
+        given = narrowed(router, negative, **narrowing)
+        route = make_route(prompt, library, router=router, encoder=model, **given)
+        planned.append((route, prepare(pipe, job, route)))
+    return make_many(pipe, jobs, planned, (base, label(encoder, model)))
 
 
 def narrowed(router: str, negative_prompt: str, **options: object) -> dict[str, Any]:

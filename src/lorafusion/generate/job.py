@@ -65,7 +65,7 @@ def check_call(pipe: Any, job: Job) -> None:
         raise UnknownName(unknown("executor", job.executor, ["auto", *EXECUTORS]))
     request, name = job.request, type(pipe).__name__
     known = _parameters(pipe)
-    for key in _settings(request) | dict(job.call or {}):
+    for key in settings(request) | dict(job.call or {}):
         if key not in known:
             raise BadOption(f"{key} was given, but {name} takes no such argument; leave it out")
     for key in job.call or {}:
@@ -122,7 +122,7 @@ def _parameters(pipe: Any) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(type(pipe).__call__).parameters
 
 
-def _settings(request: Request) -> dict[str, Any]:
+def settings(request: Request) -> dict[str, Any]:
     """Those of the pipeline's arguments that were asked for; the others keep its defaults."""
     asked = {
         "negative_prompt": request.negative_prompt or None,
@@ -138,7 +138,7 @@ def _arguments(pipe: Any, job: Job, index: int) -> dict[str, Any]:
     arguments = {
         "prompt": request.prompt,
         "num_inference_steps": request.steps,
-        **_settings(request),
+        **settings(request),
         **(job.call or {}),
     }
     if job.on_step is not None and accepts(pipe, CALLBACK):

@@ -53,7 +53,7 @@ class Entry:
             raise UnreadableFile(f"{self.path}: cannot be read ({error.strerror})") from error
 
     def load(self) -> LoRA:
-        """Read the whole file.
+        """Read the whole file, unless it is kept from the last time and has not changed since.
 
         Category and triggers are the entry's, which heard the user and the sidecars first, and the
         file's own where the entry has none.
@@ -61,7 +61,7 @@ class Entry:
         Raises:
             InputError: the file cannot be read as a LoRA; the message names it.
         """
-        lora = formats.read(self.path, name=self.name)
+        lora = formats.KEPT.get(self.path, self.name)
         return replace(
             lora,
             category=self.category or lora.category,

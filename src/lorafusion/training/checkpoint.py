@@ -81,9 +81,10 @@ def restore(
     """
     if not path.is_file():
         return []
-    tensors, metadata, _ = container.load(path)
+    with container.opened(path) as file:
+        tensors, _ = file.load()
     try:
-        told = json.loads(metadata[_KEY])
+        told = json.loads(file.header.metadata[_KEY])
         seen, curve = dict(told["settings"]), [Entry(**entry) for entry in told["curve"]]
     except (KeyError, TypeError, ValueError):
         raise BadOption(f"{path}: is not a checkpoint of a training; give another folder") from None

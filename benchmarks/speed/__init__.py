@@ -1,0 +1,1 @@
+"""Speed beside peers, in one process on the same files and base: ``python -m benchmarks.speed``."""

@@ -1,0 +1,120 @@
+"""``python -m benchmarks.speed``: us and peers in turn, every case in a process of its own.
+
+python -m benchmarks.speed                        all cases, with the default and the tuned allocator
+python -m benchmarks.speed --only layers          one experiment; the other results stay as they are
+python -m benchmarks.speed --dry                  everything on a tiny model; shown, written nowhere
+python -m benchmarks.speed --only step --model sdxl --device cuda --dtype float16 --latent 128
+python -m benchmarks.speed --pages                the plot and the page alone
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.files import write_whole
+from benchmarks.provenance import ROOT, provenance
+from benchmarks.speed.experiments import CASES, EXPERIMENTS, TUNED, Case, allocator, run, small
+from benchmarks.speed.page import page
+from benchmarks.speed.picture import picture
+
+RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
+PICTURE = RESULTS.with_suffix(".svg")
+PAGE = ROOT / "docs" / "speed.md"
+COMMAND = "python -m benchmarks.speed"
+PACKAGES = ("torch", "diffusers", "peft", "transformers", "safetensors")
+ASKED = ("model", "device", "dtype", "rank", "loras", "latent", "batch", "rounds", "targets")
+_LOG = logging.getLogger("benchmarks.speed")
+
+
+def main() -> None:
+    """Read the options and do what they say."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    given = _parser().parse_args()
+    if given.case:
+        _measure(Case(**json.loads(given.case)), Path(given.into))
+        return
+    if not given.pages:
+        for case in _cases(given):
+            for name in given.malloc.split(","):
+                row = _apart(case, name)
+                _LOG.info("%s", json.dumps(row))
+                if not given.dry:
+                    _keep(row)
+    if not given.dry:
+        write_pages()
+
+
+def _parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog=COMMAND, description="Speed beside peers.")
+    options.add_argument("--only", choices=sorted(EXPERIMENTS), help="one experiment")
+    options.add_argument("--dry", action="store_true", help="a tiny model; nothing is written")
+    options.add_argument("--pages", action="store_true", help="plot and page from the results")
+    options.add_argument("--malloc", default="default,tuned", help="default, tuned, or both")
+    options.add_argument("--case", help=argparse.SUPPRESS)
+    options.add_argument("--into", help=argparse.SUPPRESS)
+    for name in ASKED:
+        kind = type(getattr(Case("", 1), name))
+        options.add_argument(f"--{name}", type=kind, help="instead of the case's own")
+    return options
+
+
+def _cases(given: argparse.Namespace) -> list[Case]:
+    """Those that are as asked for; where none is, the first of the experiment made so."""
+    asked = {name: getattr(given, name) for name in ASKED if getattr(given, name) is not None}
+    cases = [case for case in CASES if given.only in (None, case.experiment)]
+    if given.dry:
+        cases = [small(case) for case in cases]
+    sizes = {name: value for name, value in asked.items() if name != "rounds"}
+    alike = [c for c in cases if all(getattr(c, name) == value for name, value in sizes.items())]
+    firsts = {case.experiment: case for case in reversed(cases)}
+    found = [replace(case, **asked) for case in alike or list(firsts.values())[::-1]]
+    return list(dict.fromkeys(found))
+
+
+def _apart(case: Case, malloc: str) -> dict[str, Any]:
+    """The case in a process of its own, which returns its memory and has the allocator asked for."""
+    environment = dict(os.environ) | (TUNED if malloc == "tuned" else {})
+    with tempfile.TemporaryDirectory(prefix="lorafusion-") as folder:
+        into = Path(folder) / "row.json"
+        words = ["-m", "benchmarks.speed", "--case", json.dumps(asdict(case)), "--into", str(into)]
+        subprocess.run([sys.executable, *words], env=environment, cwd=ROOT, check=True)  # noqa: S603 - our own words
+        row: dict[str, Any] = json.loads(into.read_text(encoding="utf-8"))
+        return row
+
+
+def _measure(case: Case, into: Path) -> None:
+    made = provenance(COMMAND, [], packages=PACKAGES, folders=("src", "benchmarks/speed"))
+    row = {"case": asdict(case), "malloc": allocator(), "found": run(case), "provenance": made}
+    write_whole(into, json.dumps(row))
+
+
+def _keep(row: dict[str, Any]) -> None:
+    """Put the row in place of the one with the same case and allocator; the others stay."""
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
+    others = [old for old in rows if _key(old) != _key(row)]
+    write_whole(RESULTS, json.dumps({"rows": sorted([*others, row], key=_key)}, indent=1) + "\n")
+
+
+def _key(row: dict[str, Any]) -> tuple[str, ...]:
+    case = {name: value for name, value in row["case"].items() if name != "rounds"}
+    return (*(f"{value:>6}" for value in case.values()), row["malloc"])
+
+
+def write_pages() -> None:
+    """The plot and the page, from the results."""
+    found = json.loads(RESULTS.read_text(encoding="utf-8"))
+    write_whole(PICTURE, picture(found["rows"]))
+    write_whole(PAGE, page(found["rows"]))
+
+
+if __name__ == "__main__":
+    main()

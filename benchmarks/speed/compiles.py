@@ -1,0 +1,1 @@
+"""How often `torch.compile` compiles while requests come and go."""

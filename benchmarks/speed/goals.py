@@ -1,0 +1,132 @@
+"""What the figures are to be: one goal a line of the page's table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a figure is to be.
+
+    Attributes:
+        title: what is measured, in words.
+        takes: whether a row is about it.
+        value: (median, least, most) of the row's figure.
+        bound: that the median is to keep.
+        most: whether the bound is the most it may be, or the least.
+    """
+
+    title: str
+    takes: Callable[[Row], bool]
+    value: Callable[[Row], dict[str, float]]
+    bound: float
+    most: bool = True
+
+    def held(self, row: Row) -> bool:
+        """Whether the median keeps the bound."""
+        seen = self.value(row)["median"]
+        return seen <= self.bound if self.most else seen >= self.bound
+
+
+def _is(experiment: str, malloc: str = "", **sizes: object) -> Callable[[Row], bool]:
+    def takes(row: Row) -> bool:
+        case = row["case"]
+        return (
+            case["experiment"] == experiment
+            and case["model"] == "sd15"
+            and malloc in ("", row["malloc"])
+            and all(case[name] == value for name, value in sizes.items())
+        )
+
+    return takes
+
+
+def _found(*path: str) -> Callable[[Row], dict[str, float]]:
+    def value(row: Row) -> dict[str, float]:
+        at: Any = row["found"]
+        for name in path:
+            at = at[name]
+        seen: dict[str, float] = (
+            at if isinstance(at, dict) else dict.fromkeys(("median", "least", "most"), at)
+        )
+        return seen
+
+    return value
+
+
+SHARE = "share of peft's overhead"
+BASE = "ratio to base"
+PEFT = "`inject`'s time above the base as a share of peft's"
+GOALS = (
+    Goal(
+        "One step, five LoRAs, `inject`: time of the bare base",
+        _is("step", latent=32, loras=5),
+        _found(BASE, "inject"),
+        1.05,
+    ),
+    Goal(
+        "One step, five LoRAs, `fold`: time of the bare base",
+        _is("step", latent=32, loras=5),
+        _found(BASE, "fold"),
+        1.05,
+    ),
+    Goal(
+        f"Layers, latent 64: {PEFT}",
+        _is("layers", "tuned", latent=64),
+        _found(SHARE, "inject"),
+        0.1,
+    ),
+    Goal(f"Layers, latent 32: {PEFT}", _is("layers", latent=32), _found(SHARE, "inject"), 0.25),
+    Goal(f"Layers, latent 16: {PEFT}", _is("layers", latent=16), _found(SHARE, "inject"), 1.0),
+    *(
+        Goal(
+            f"New weights, {loras} loaded: times faster than `set_adapters`",
+            _is("gates", loras=loras),
+            _found("times faster"),
+            bound,
+            most=False,
+        )
+        for loras, bound in ((20, 100), (3, 40))
+    ),
+    *(
+        Goal(
+            "New weights folded: times faster than unfuse, set, fuse",
+            _is("folds", malloc),
+            _found("times faster"),
+            bound,
+            most=False,
+        )
+        for malloc, bound in (("default", 6), ("tuned", 4))
+    ),
+    *(
+        Goal(
+            f"Composite of {loras}, latent 16: time of the published loop",
+            _is("composite", loras=loras, latent=16),
+            _found("ratio to the loop"),
+            bound,
+        )
+        for loras, bound in ((2, 0.75), (3, 0.62), (5, 0.55))
+    ),
+    Goal("A switch: share of a step", _is("switch"), _found("share of a step"), 0.01),
+    *(
+        Goal(
+            f"The {name} file to ready: times faster than `load_lora_weights`",
+            _is("loads"),
+            _found(f"{name}: times faster"),
+            bound,
+            most=False,
+        )
+        for name, bound in (("first", 8), ("last", 25))
+    ),
+    Goal(
+        "Four prompts, four mixtures, latent 8: time of peft one by one",
+        _is("mixed", latent=8),
+        _found("ratio to one by one"),
+        0.5,
+    ),
+)

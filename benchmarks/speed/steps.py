@@ -1,0 +1,140 @@
+"""One step and its layers: merge of N LoRAs by us and by peft, above the bare base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import lorafusion as lf
+from benchmarks.speed.clock import Work, paired
+from benchmarks.speed.models import Bench, targets, twin
+from benchmarks.speed.peers import Peft
+from lorafusion.executors import EXECUTORS
+
+
+def executor(stack: ExitStack, name: str, unet: nn.Module, loras: Sequence[lf.LoRA]) -> Any:
+    """One of our executors on this denoiser, until `stack` closes."""
+    return stack.enter_context(EXECUTORS[name](unet, [lora.part("unet") for lora in loras]))
+
+
+def weights(count: int, turn: int = 0) -> list[float]:
+    """`count` weights, others in every turn."""
+    draw = torch.Generator().manual_seed(1000 * turn + count)
+    return (0.2 + 0.8 * torch.rand(count, generator=draw)).tolist()
+
+
+def difference(ours: Tensor, theirs: Tensor) -> float:
+    """max |ours - theirs| / max |theirs|."""
+    return float(f"{float((ours - theirs).abs().max() / theirs.abs().max()):.2g}")
+
+
+def step(
+    one: Bench, loras: Sequence[lf.LoRA], batch: int, latent: int, rounds: int, device: str = "cpu"
+) -> dict[str, Any]:
+    """A whole forward with all LoRAs open: base, peft, inject, fold, each on the same weights."""
+    gates = weights(len(loras))
+    others = {name: twin(one) for name in ("peft", "inject", "fold")}
+    peer = Peft(others["peft"], loras)
+    peer.set(gates)
+    with ExitStack() as stack:
+        for name in ("inject", "fold"):
+            executor(stack, name, others[name].unet, loras).set(torch.tensor(gates))
+        calls: dict[str, Work] = {"base": one.call(batch, latent)}
+        calls |= {name: other.call(batch, latent) for name, other in others.items()}
+        outs = {name: call() for name, call in calls.items()}
+        timings = paired(calls, rounds, device)
+    theirs = outs["peft"]
+    assert isinstance(theirs, Tensor)
+    return {
+        "seconds": timings.summary(),
+        "ratio to base": {name: timings.ratio(name, "base") for name in others},
+        "share of peft's overhead": {
+            name: timings.overheads(name, "peft", "base") for name in ("inject", "fold")
+        },
+        "difference from peft": {
+            name: difference(out, theirs)
+            for name, out in outs.items()
+            if isinstance(out, Tensor) and name != "peft"
+        },
+    }
+
+
+Calls = list[tuple[str, Tensor]]
+
+
+@contextmanager
+def _recorded(unet: nn.Module, paths: Sequence[str], seen: Calls) -> Any:
+    """Note the shape of every input of these layers."""
+
+    def note(path: str) -> Callable[..., None]:
+        def hook(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+            seen.append((path, args[0]))
+
+        return hook
+
+    handles = [unet.get_submodule(path).register_forward_pre_hook(note(path)) for path in paths]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def inputs_of_layers(one: Bench, batch: int, latent: int) -> list[tuple[str, tuple[int, ...]]]:
+    """(layer, shape of its input) in the order of one forward, found on a model without memory."""
+    seen: Calls = []
+    empty = twin(one).unet.to("meta")
+    paths = list(targets(one.unet))
+    arguments = {
+        name: value.to("meta") if isinstance(value, Tensor) else value
+        for name, value in one.inputs(batch, latent).items()
+    }
+    arguments["timestep"] = 500
+    with torch.no_grad(), _recorded(empty, paths, seen):
+        empty(**arguments)
+    return [(path, tuple(x.shape)) for path, x in seen]
+
+
+def layers(
+    one: Bench, loras: Sequence[lf.LoRA], batch: int, latent: int, rounds: int, device: str = "cpu"
+) -> dict[str, Any]:
+    """The layers that LoRAs change, alone, one after the other on inputs of their real sizes."""
+    gates = weights(len(loras))
+    order = [
+        (path, shape)
+        for path, shape in inputs_of_layers(one, batch, latent)
+        if path in loras[0].part("unet")
+    ]
+    like = next(one.unet.parameters())
+    inputs = {shape: torch.randn(shape, device=like.device, dtype=like.dtype) for _, shape in order}
+    others = {name: twin(one) for name in ("peft", "inject", "fold")}
+    peer = Peft(others["peft"], loras)
+    peer.set(gates)
+    with ExitStack() as stack:
+        for name in ("inject", "fold"):
+            executor(stack, name, others[name].unet, loras).set(torch.tensor(gates))
+
+        def through(unet: nn.Module) -> Work:
+            called = [(unet.get_submodule(path), inputs[shape]) for path, shape in order]
+
+            def run() -> None:
+                with torch.no_grad():
+                    for layer, x in called:
+                        layer(x)
+
+            return run
+
+        runs = {"base": through(one.unet)}
+        runs |= {name: through(other.unet) for name, other in others.items()}
+        timings = paired(runs, rounds, device)
+    return {
+        "seconds": timings.summary(),
+        "ratio to base": {name: timings.ratio(name, "base") for name in others},
+        "share of peft's overhead": {
+            name: timings.overheads(name, "peft", "base") for name in ("inject", "fold")
+        },
+    }
