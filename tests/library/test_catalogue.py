@@ -137,7 +137,7 @@ def test_a_scan_reads_no_tensor(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     def refuse(*args: object, **options: object) -> None:
         raise AssertionError("a tensor was read")
 
-    monkeypatch.setattr("lorafusion.formats.container.load", refuse)
+    monkeypatch.setattr("lorafusion.formats.container.Opened.load", refuse)
     assert len(Library(folder)) == 3
 
 
