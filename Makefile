@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 OUT ?= out
 PROMPT ?= a panda wearing glasses with a balloon on the beach
 
-.PHONY: help demo test lint docs pytest install install-dev clean
+.PHONY: help demo test test-training lint docs pytest install install-dev clean
 
 help:            ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,6 +27,9 @@ lint: install-dev ## style, types, import layers
 
 pytest: install-dev ## the tests alone
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+test-training: install-dev ## train a miniature of Pocket, some ten minutes, and check that it learns
+	$(BIN)/python -m pytest tests/pocket/miniature.py
 
 docs: install-dev ## write the pages that are made from the code
 	$(BIN)/python docs/make_reference.py

@@ -15,15 +15,16 @@ import transformers
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from recipes.pocket import autoencoder, base, files, loras, tokens
+from recipes.pocket import autoencoder, base, card, files, loras, sheets, tokens
 from recipes.pocket.lora_files import pack
 from recipes.pocket.plans import PLANS
 from recipes.pocket.settings import TINY, Settings
 
-STEPS = ("autoencoder", "tokens", "base", "loras", "pack", "report")
+STEPS = ("autoencoder", "tokens", "base", "loras", "pack", "report", "card")
 _ROOT = Path(__file__).parents[2]
 WEIGHTS = _ROOT / "src/lorafusion/pocket/weights"
 REPORT = _ROOT / "benchmarks/results/pocket-training.json"
+DOCS = _ROOT / "docs"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--work", type=Path, required=True, help="folder of checkpoints")
     made.add_argument("--out", type=Path, default=WEIGHTS, help="folder of the shipped weights")
     made.add_argument("--report", type=Path, default=REPORT, help="JSON file of the training's log")
+    made.add_argument("--docs", type=Path, default=DOCS, help="folder of the model card")
     made.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
     made.add_argument("--only", nargs="+", metavar="LORA", help="train only these LoRAs")
     made.add_argument("--device", default="cpu")
@@ -70,6 +72,7 @@ def run(
         (out / "loras").mkdir(parents=True, exist_ok=True)
         for plan in chosen:
             pack(work / "loras" / f"{plan.name}.safetensors", plan, out / "loras")
+        sheets.previews(out, [plan.name for plan in chosen])
 
 
 def make_base(settings: Settings, work: Path, out: Path) -> None:
@@ -111,6 +114,22 @@ def report(settings: Settings, work: Path, out: Path) -> dict[str, object]:
     }
 
 
+def make_card(log: Path, out: Path, docs: Path) -> None:
+    """Write the model card and its pictures.
+
+    Args:
+        log: the training's log.
+        out: folder of the shipped weights.
+        docs: folder of the documentation.
+    """
+    (docs / "pictures").mkdir(parents=True, exist_ok=True)
+    names = [plan.name for plan in PLANS]
+    sheets.base_sheet(out / "base").save(docs / "pictures/pocket-base.png", optimize=True)
+    sheets.lora_sheet(out, names).save(docs / "pictures/pocket-loras.png", optimize=True)
+    (docs / "pocket.md").write_text(card.card(json.loads(log.read_text())), encoding="utf-8")
+    print(f"wrote {docs / 'pocket.md'}")
+
+
 def _processor() -> str:
     """The processor's name, where Linux tells it."""
     info = Path("/proc/cpuinfo")
@@ -140,6 +159,8 @@ def main() -> None:
         found = report(settings, asked.work, asked.out)
         asked.report.write_text(json.dumps(found, indent=1) + "\n")
         print(f"wrote {asked.report}")
+    if "card" in asked.steps:
+        make_card(asked.report, asked.out, asked.docs)
 
 
 if __name__ == "__main__":

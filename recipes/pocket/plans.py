@@ -50,5 +50,5 @@ PLANS: tuple[LoraPlan, ...] = (
     LoraPlan("rocket", 8, 4, True, "kohya"),
     LoraPlan("trophy", 6, 6, True, "kohya", "tags"),
     LoraPlan("volcano", 4, 4, False, "diffusers"),
-    LoraPlan("blueprint", 6, 6, False, "kohya"),
+    LoraPlan("blueprint", 6, 6, False, "diffusers"),
 )

@@ -43,7 +43,7 @@ class Settings:
     lora_steps: int = 650
     log_steps: int = 100
     workers: int = 3
-    lora_workers: int = 3
+    lora_workers: int = 4
     lora_scenes: int = 1_200
     vae_batch: int = 24
     batch: int = 96

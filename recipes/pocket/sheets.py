@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from lorafusion.pocket import world
 
 GUIDANCE, STEPS = 4.0, 20
+SAMPLES = 40
+"""Pictures on the base's sheet."""
 _SIDE = 128
 """Pixels of one picture on a sheet: 64 doubled, without smoothing."""
 _GAP, _WORDS = 4, 44
@@ -81,7 +83,7 @@ def _wrapped(text: str, width: int = 25) -> str:
     return "\n".join(lines)
 
 
-def base_sheet(base: Path, count: int = 40, columns: int = 8) -> Image.Image:
+def base_sheet(base: Path, count: int = SAMPLES, columns: int = 8) -> Image.Image:
     """What the base draws for prompts of scenes that it has never seen.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 
 from lorafusion import pocket
@@ -107,6 +108,10 @@ def test_a_lora_is_small_and_says_what_it_shows(name: str) -> None:
     if sidecar.is_file():
         found = json.loads(sidecar.read_text())
         texts = found["description"], found["activation text"], found["category"]
+    elif "modelspec.title" not in metadata:
+        (tags,) = json.loads(metadata["ss_tag_frequency"]).values()
+        assert set(tags) == {one.description, f"{one.trigger} {one.word}"}
+        return
     else:
         texts = tuple(
             metadata[key]
@@ -117,6 +122,12 @@ def test_a_lora_is_small_and_says_what_it_shows(name: str) -> None:
             )
         )
     assert texts == (one.description, f"{one.trigger} {one.word}", one.category)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_lora_has_a_preview(name: str) -> None:
+    with Image.open(pocket.loras() / f"{name}.preview.png") as picture:
+        assert picture.size == (128, 128)
 
 
 def test_both_formats_ship() -> None:
