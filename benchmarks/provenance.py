@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("numpy", "sentence-transformers", "torch", "transformers")
+PACKAGES = ("diffusers", "numpy", "sentence-transformers", "torch", "transformers")
 
 
 def provenance(command: str, files: Iterable[Path], **settings: object) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def provenance(command: str, files: Iterable[Path], **settings: object) -> dict[
         "settings": settings,
         "revision": _git("rev-parse", "HEAD"),
         "changed files": _git(
-            "status", "--porcelain", "--", "src", "benchmarks/routing"
+            "status", "--porcelain", "--", "src", "benchmarks", ":(exclude)benchmarks/results"
         ).splitlines(),
         "versions": {"lorafusion": lorafusion.__version__, "python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES},
