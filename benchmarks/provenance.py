@@ -14,7 +14,9 @@ from typing import Any
 import torch
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("numpy", "safetensors", "sentence-transformers", "torch", "transformers", "typer")
+PACKAGES = (
+    "diffusers", "numpy", "safetensors", "sentence-transformers", "torch", "transformers", "typer",
+)  # fmt: skip
 
 
 def provenance(
@@ -22,7 +24,7 @@ def provenance(
     files: Iterable[Path],
     *,
     packages: Iterable[str] = PACKAGES,
-    folders: Iterable[str] = ("src", "benchmarks/**/*.py"),
+    folders: Iterable[str] = ("src", "benchmarks", ":(exclude)benchmarks/results"),
     **settings: object,
 ) -> dict[str, Any]:
     """Versions, machine, revision and the hashes of the data.

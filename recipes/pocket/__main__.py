@@ -15,16 +15,19 @@ import transformers
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from recipes.pocket import autoencoder, base, card, files, loras, sheets, tokens
+from benchmarks.files import write_whole
+from benchmarks.provenance import provenance
+from recipes.pocket import autoencoder, base, card, files, loras, oracle, scorers, sheets, tokens
 from recipes.pocket.lora_files import pack
 from recipes.pocket.plans import PLANS
 from recipes.pocket.settings import TINY, Settings
 
-STEPS = ("autoencoder", "tokens", "base", "loras", "pack", "report", "card")
+STEPS = ("autoencoder", "tokens", "base", "loras", "pack", "scorers", "report", "card")
 _ROOT = Path(__file__).parents[2]
 WEIGHTS = _ROOT / "src/lorafusion/pocket/weights"
 REPORT = _ROOT / "benchmarks/results/pocket-training.json"
 DOCS = _ROOT / "docs"
+SCORERS = _ROOT / "benchmarks/results/pocket-scorers.json"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,10 +39,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--docs", type=Path, default=DOCS, help="folder of the model card")
     made.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
     made.add_argument("--only", nargs="+", metavar="LORA", help="train only these LoRAs")
+    made.add_argument(
+        "--oracle", nargs="+", metavar="LORA",
+        help="train one LoRA on a whole combination, the character first, and nothing else",
+    )  # fmt: skip
+    made.add_argument(
+        "--scorers", type=Path, default=SCORERS, help="JSON file of the scorers' accuracies"
+    )
     made.add_argument("--device", default="cpu")
     made.add_argument("--threads", type=int, default=Settings.threads)
     made.add_argument("--workers", type=int, help="processes that train the denoiser together")
     made.add_argument("--base-steps", type=int, help="optimiser steps of the denoiser")
+    made.add_argument("--lora-steps", type=int, help="optimiser steps of one LoRA")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--tiny", action="store_true", help="a run of seconds, to test the code")
     return made
@@ -130,6 +141,25 @@ def make_card(log: Path, out: Path, docs: Path) -> None:
     print(f"wrote {docs / 'pocket.md'}")
 
 
+def make_scorers(settings: Settings, sizes: scorers.Sizes, asked: argparse.Namespace) -> None:
+    """Train the scorers on the finished autoencoder, and write what they are worth.
+
+    Args:
+        settings: the base's recipe; the scorers take its threads, seed and precision.
+        sizes: the scorers' own.
+        asked: the command line.
+    """
+    torch.set_num_threads(settings.threads)
+    sizes = replace(sizes, seed=sizes.seed + settings.seed, half=settings.half)
+    vae = autoencoder.train(settings, asked.work).to("cpu")
+    command = "python -m recipes.pocket --work FOLDER --steps scorers"
+    found = scorers.make(sizes, asked.work, asked.out, vae)
+    weights = sorted((asked.out / "scorers").glob("*.safetensors"))
+    made = {"provenance": provenance(command, weights, seed=sizes.seed)}
+    write_whole(asked.scorers, json.dumps(made | found, indent=1) + "\n")
+    print(f"wrote {asked.scorers}")
+
+
 def _processor() -> str:
     """The processor's name, where Linux tells it."""
     info = Path("/proc/cpuinfo")
@@ -143,7 +173,8 @@ def chosen(asked: argparse.Namespace) -> Settings:
     recipe = TINY if asked.tiny else Settings()
     # One process feeds a graphics card, and teams share main memory.
     alone = {} if asked.device == "cpu" else {"workers": 1, "lora_workers": 1}
-    given = {"workers": asked.workers, "base_steps": asked.base_steps}
+    given = {"workers": asked.workers, "base_steps": asked.base_steps,
+             "lora_steps": asked.lora_steps}  # fmt: skip
     changes = {key: value for key, value in given.items() if value is not None} | alone
     return replace(recipe, device=asked.device, threads=asked.threads, seed=asked.seed, **changes)
 
@@ -152,8 +183,14 @@ def main() -> None:
     """Parse the command line and run."""
     asked = parser().parse_args()
     settings = chosen(asked)
+    if asked.oracle:
+        torch.set_num_threads(settings.threads)
+        print(f"wrote {oracle.train(settings, asked.out / 'base', asked.oracle, asked.work)}")
+        return
     only = asked.only or [plan.name for plan in PLANS]
     run(settings, asked.work, asked.out, asked.steps, only)
+    if "scorers" in asked.steps:
+        make_scorers(settings, scorers.TINY if asked.tiny else scorers.Sizes(), asked)
     if "report" in asked.steps:
         asked.report.parent.mkdir(parents=True, exist_ok=True)
         found = report(settings, asked.work, asked.out)

@@ -56,9 +56,10 @@ def _without(scene: world.Scene, one: world.Individual) -> world.Scene:
     return scene.changed({one.category: replace(present, word=word)})
 
 
-def lessons(settings: Settings, pipe: StableDiffusionPipeline, one: world.Individual) -> Lessons:
-    """Latents and captions of `scenes`."""
-    shown = scenes(settings, one)
+def lessons(
+    settings: Settings, pipe: StableDiffusionPipeline, shown: Sequence[world.Scene]
+) -> Lessons:
+    """Latents and captions of scenes."""
     drawn = np.stack([world.render(scene) for scene in shown])
     pictures = torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 127.5 - 1
     vae = cast("AutoencoderKL", pipe.vae)
@@ -127,9 +128,28 @@ def train(settings: Settings, base: Path, plan: LoraPlan, work: Path, made_from:
     Returns:
         The clock with the training's log.
     """
+    shown = scenes(settings, world.INDIVIDUALS[plan.name])
+    target = work / "loras" / f"{plan.name}.safetensors"
+    return teach(settings, base, plan, shown, (target, made_from))
+
+
+def teach(
+    settings: Settings, base: Path, plan: LoraPlan, shown: Sequence[world.Scene],
+    file: tuple[Path, str],
+) -> Clock:  # fmt: skip
+    """Train one LoRA on these scenes.
+
+    Args:
+        settings: the recipe.
+        base: the saved base model.
+        plan: its sizes.
+        shown: what it learns from.
+        file: where to write it, in diffusers' format, and the base's `fingerprint`.
+    Returns:
+        The clock with the training's log, which is written beside the file.
+    """
     pipe = StableDiffusionPipeline.from_pretrained(base, dtype=torch.float32)
-    one = world.INDIVIDUALS[plan.name]
-    known = lessons(settings, pipe, one)
+    known = lessons(settings, pipe, shown)
     unet = cast("UNet2DConditionModel", pipe.unet).to(settings.device).requires_grad_(False)
     text = cast("CLIPTextModel", pipe.text_encoder).to(settings.device).requires_grad_(False)
     plain_attention(unet, text)
@@ -144,7 +164,7 @@ def train(settings: Settings, base: Path, plan: LoraPlan, work: Path, made_from:
     weights = {
         part: get_peft_model_state_dict(modules[part], adapter_name=plan.name) for part in configs
     }
-    target = work / "loras" / f"{plan.name}.safetensors"
+    target, made_from = file
     write_diffusers(target, weights, adapter_settings(configs))
     # The log comes last and all at once: where it is, the weights are whole.
     draft = target.with_suffix(".tmp")

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionPipeline
 
-__all__ = ["GUIDANCE", "loras", "pipeline"]
+    from lorafusion.pocket.scorers import Clip, Detector, Identity, Naturalness
+
+__all__ = ["GUIDANCE", "clip", "detector", "identity", "loras", "naturalness", "pipeline"]
 
 GUIDANCE = 4.0
 """The guidance scale that suits pocket; diffusers' default of 7.5 is for models a hundred times larger."""
@@ -60,3 +62,47 @@ def loras() -> Path:
     crown, one library. Together they cover characters, clothing, objects, backgrounds and styles.
     """
     return _WEIGHTS / "loras"
+
+
+def detector() -> Detector:
+    """Load the scorer that finds classes: `detector().found(pictures, words)`.
+
+    Raises:
+        UnreadableFile: the weights were not installed with the package.
+    """
+    from lorafusion.pocket.scorers import Detector
+
+    return Detector()
+
+
+def identity() -> Identity:
+    """Load the scorer that tells individuals from their siblings: `identity().right(pictures, names)`.
+
+    Raises:
+        UnreadableFile: the weights were not installed with the package.
+    """
+    from lorafusion.pocket.scorers import Identity
+
+    return Identity()
+
+
+def clip() -> Clip:
+    """Load pocket-CLIP: `clip().alignment(pictures, texts)` and `clip().similarity(pictures, others)`.
+
+    Raises:
+        UnreadableFile: the weights were not installed with the package.
+    """
+    from lorafusion.pocket.scorers import Clip
+
+    return Clip()
+
+
+def naturalness() -> Naturalness:
+    """Load the scorer of naturalness: `naturalness().percentile(pictures)`.
+
+    Raises:
+        UnreadableFile: the weights were not installed with the package.
+    """
+    from lorafusion.pocket.scorers import Naturalness
+
+    return Naturalness()

@@ -1,0 +1,1 @@
+"""The small testbed: pocket's base, its LoRAs, and composition methods, scored by pocket's scorers."""
