@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -193,7 +194,9 @@ def test_the_header_says_what_prompts_are_compared_with(images: Path) -> None:
 def test_without_peft_one_line_says_how_to_get_it(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lorafusion.training.train.find_spec", lambda name: None)
+    # By its full name the module is hidden behind its function.
+    module = importlib.import_module("lorafusion.training.train")
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
     shown = training.read_examples(images)
     with pytest.raises(InputError, match=r"pip install 'lorafusion\[training\]'"):
         training.train("lora", None, shown, training.Recipe(), training.About("x"), tmp_path)
