@@ -149,7 +149,8 @@ def _table(found: dict[str, Any]) -> str:
         "is measured and not routing. Without a mark a method has the strength of its paper (merge 1 for each LoRA,\n"
         f"NLA and fusion 1 in sum, switch one LoRA at a time, {PERIOD} steps a turn, composite one LoRA a branch);\n"
         f'with "strength {EQUAL:g}" all LoRAs together act with {EQUAL:g}, averaged over steps and branches. NLA at\n'
-        f"that strength is merge at that strength. {settings['pictures of each set']} picture a set.\n"
+        f"that strength is merge at that strength, and fusion nearly so. "
+        f"{settings['pictures of each set']} picture a set.\n"
     ]
     for size in dict.fromkeys(row["size"] for row in found["rows"]):
         for kind in ("instance", "novel"):

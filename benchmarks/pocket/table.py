@@ -30,15 +30,17 @@ KINDS: tuple[Kind, ...] = ("instance", "novel")
 
 
 def keys(given: argparse.Namespace) -> list[str]:
-    """One cell for each set, and one more for each set with an oracle; the small sets first."""
-    counts: dict[Kind, int] = {"instance": given.instance, "novel": given.novel}
-    found = [
-        one.key
-        for size in SIZES
-        for kind in KINDS
-        if counts[kind]
-        for one in combinations(size, kind, counts[kind])
-    ]
+    """One cell for each set, and one more for each set with an oracle; the small sets first.
+
+    Where there are fewer instance sets than asked for, sets with a novel LoRA make up for them.
+    """
+    found = []
+    for size in SIZES:
+        own = combinations(size, "instance", given.instance)
+        others = max(given.novel, given.instance - len(own))
+        found += [one.key for one in own]
+        if others:
+            found += [one.key for one in combinations(size, "novel", others)]
     if given.oracles is not None:
         found += [f"{MANY}{path.stem}" for path in sorted(given.oracles.glob("*.safetensors"))]
     return found
@@ -193,7 +195,9 @@ def main() -> None:
     """Read the options and do what they say."""
     options = COMMAND.parser()
     options.add_argument("--instance", type=int, default=100, help="instance sets of each size")
-    options.add_argument("--novel", type=int, default=60, help="sets of each size with a novel one")
+    options.add_argument(
+        "--novel", type=int, default=10, help="sets of each size with a novel one, at least"
+    )
     options.add_argument("--pictures", type=int, default=1, help="of each set by each method")
     options.add_argument("--oracles", type=Path, help="folder of LoRAs trained on whole sets")
     options.add_argument("--oracle-pictures", type=int, default=8, help="of sets with an oracle")

@@ -43,7 +43,7 @@ class Sizes:
     half: bool = True
 
 
-TINY = Sizes(64, 32, 16, 32, 24, 3, 3, 16, half=False)
+TINY = Sizes(48, 24, 8, 24, 16, 2, 2, 16, half=False)
 """Sizes that run through in seconds, to test the code."""
 
 
