@@ -110,9 +110,9 @@ def export(
         model = setup.open_encoder(encoder, pipe)
         routing = Routing(router, encoder, given, True, setup.norm(equalise))
         route, dropped = routed(request, routing, opened, model, pipe if dense else None)
-        asked = None
-        if asks_base(method):
-            asked = Insight(pipe or setup.open_base(base, "auto", "auto"))
+        asked = (
+            Insight(pipe or setup.open_base(base, "auto", "auto")) if asks_base(method) else None
+        )
         plan = make_plan(
             method, route, request.steps, strength=strength, base=asked, **request.options
         )

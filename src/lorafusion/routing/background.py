@@ -23,6 +23,7 @@ RIVALS = 8
 """Ordinary phrases that are looked at to find one that is no other word for a LoRA."""
 NEAREST = 100
 """Ordinary phrases that a vector is measured against: the nearest ones."""
+_EVERY = 4
 SMALLEST = 1e-3
 """Least deviation, for an encoder that tells nothing apart."""
 
@@ -44,16 +45,21 @@ class Background:
     """The ordinary phrases as one encoder sees them; their vectors are stored like keys.
 
     Args:
-        encoder: also the one of all vectors that are measured.
+        encoder: also the one of all vectors that are measured. One that is not quick is asked for one
+            phrase in four.
+
+    Attributes:
+        phrases: those that it was asked for.
+        vectors: theirs, [o, d].
     """
 
     def __init__(self, encoder: Encoder) -> None:
         quick = getattr(encoder, "quick", None)
-        # All at once takes a second; one by one, as keys are made and stored, a quarter of a minute.
+        # All at once takes a second; one by one, as keys are made and stored, a quarter of a minute
+        # with a small encoder and far more with a pipeline's: then every few of them must do.
+        self.phrases = ordinary_phrases() if quick else ordinary_phrases()[::_EVERY]
         self.vectors = (
-            key_vectors(ordinary_phrases(), encoder, KeyStore())
-            if quick is None
-            else quick(ordinary_phrases())
+            quick(self.phrases) if quick else key_vectors(self.phrases, encoder, KeyStore())
         )
         self.unit = float(self.measure(self.vectors)[1].mean())
 

@@ -13,7 +13,7 @@ from lorafusion.library.keys import Encoder, key_vectors
 from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
-from lorafusion.routing.background import background, ordinary_phrases, symmetric
+from lorafusion.routing.background import background, symmetric
 from lorafusion.routing.quickly import quickly
 from lorafusion.routing.spelling import Spelling
 from lorafusion.routing.words import WORD, means, stem
@@ -87,7 +87,7 @@ class Keyring:
             ordinary @ self._keys.T, self._background.measure(ordinary), self._measured
         )
         self._asking = (self._best(fits) >= ASKS).T
-        self._spans: dict[str, Tensor] = dict(zip(ordinary_phrases(), ordinary, strict=True))
+        self._spans: dict[str, Tensor] = dict(zip(self._background.phrases, ordinary, strict=True))
         self._spans |= dict(zip(flat, self._keys, strict=True))
         self._known = dict(self._spans)
 
