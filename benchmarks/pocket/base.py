@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pocket.cells import Cell
-from benchmarks.pocket.command import Command
+from benchmarks.pocket.cells import Drawn
+from benchmarks.pocket.command import Command, Scores
 from benchmarks.pocket.intervals import mean_of
 from benchmarks.pocket.studio import Score, Studio, seed_of
 from lorafusion.pocket import world
@@ -39,37 +39,43 @@ def scene(number: int) -> world.Scene:
 
 
 def keys(given: argparse.Namespace) -> list[str]:
-    """One cell for each chunk of prompts."""
+    """One cell for each chunk of prompts; the count is rounded up to whole chunks."""
     return [f"{first:05}" for first in range(0, given.count, CHUNK)]
 
 
-def make(studio: Studio, given: argparse.Namespace, key: str) -> Cell:
-    """Scores of one chunk, by source of the pictures."""
-    numbers = range(int(key), min(int(key) + CHUNK, given.count))
+def _asked(key: str) -> tuple[list[int], list[world.Scene], list[str]]:
+    """Numbers, scenes and prompts of one chunk."""
+    numbers = list(range(int(key), int(key) + CHUNK))
     scenes = [scene(number) for number in numbers]
-    prompts = [world.caption(one, 0, 0.0) for one in scenes]
-    words = [[element.word for element in one.elements().values()] for one in scenes]
+    return numbers, scenes, [world.caption(one, 0, 0.0) for one in scenes]
+
+
+def make(studio: Studio, _: argparse.Namespace, key: str) -> Drawn:
+    """Pictures of one chunk, by source."""
+    numbers, scenes, prompts = _asked(key)
     shown = (
         studio.draw(prompts, [seed_of(f"base#{number}") for number in numbers]),
         np.stack([world.render(one) for one in scenes]),
         studio.decoded(scenes),
     )
+    return dict(zip(SOURCES, shown, strict=True))
+
+
+def score(studio: Studio, key: str, drawn: Drawn) -> Scores:
+    """Scores of one chunk, by source."""
+    _, scenes, prompts = _asked(key)
+    words = [[element.word for element in one.elements().values()] for one in scenes]
     none: list[dict[str, str]] = [{} for _ in scenes]
-    scores = {
-        source: studio.score(pictures, prompts, words, none)
-        for source, pictures in zip(SOURCES, shown, strict=True)
-    }
-    return {"prompts": prompts, "scores": scores}
+    return {source: studio.score(drawn[source], prompts, words, none) for source in SOURCES}
 
 
-def rows(_: argparse.Namespace, cells: dict[str, Cell]) -> dict[str, Any]:
-    """Found elements by source and category, and the prompts that failed most."""
-    return {
-        "rows": [
-            {"source": source} | measured([one for cell in cells.values() for one in cell["scores"][source]])
-            for source in SOURCES
-        ]
-    }  # fmt: skip
+def rows(cells: dict[str, Scores]) -> dict[str, Any]:
+    """Found elements by source and category, and the words that failed most."""
+    found = []
+    for source in SOURCES:
+        scores = [one for cell in cells.values() for one in cell[source]]
+        found.append({"source": source} | measured(scores))
+    return {"rows": found}
 
 
 def measured(scores: Sequence[Score]) -> dict[str, Any]:
@@ -102,7 +108,7 @@ def measured(scores: Sequence[Score]) -> dict[str, Any]:
 
 
 COMMAND = Command(
-    "base", "Elements that the base draws of those it is asked for.", keys, make, rows,
+    "base", "Elements that the base draws of those it is asked for.", keys, make, score, rows,
     lambda given: {"prompts": given.count},
 )  # fmt: skip
 

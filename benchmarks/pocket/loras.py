@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 import lorafusion as lf
-from benchmarks.pocket.cells import Cell
-from benchmarks.pocket.command import Command
+from benchmarks.pocket.cells import Drawn, Pictures
+from benchmarks.pocket.command import Command, Scores
 from benchmarks.pocket.intervals import mean_of
 from benchmarks.pocket.routes import by_hand
 from benchmarks.pocket.studio import Score, Studio, seed_of
@@ -51,26 +51,32 @@ def keys(given: argparse.Namespace) -> list[str]:
     return [name for name in LORAS if not given.only or name in given.only]
 
 
-def make(studio: Studio, given: argparse.Namespace, key: str) -> Cell:
-    """Scores of one LoRA's pictures, with it and without it."""
+def make(studio: Studio, given: argparse.Namespace, key: str) -> Drawn:
+    """Pictures of one LoRA's prompts, with it and without it."""
     plan = lf.plan("merge", by_hand(studio, key, {key: 1.0}), studio.steps)
-    cell: dict[str, list[Score]] = {arm: [] for arm in ARMS}
+    parts: dict[str, list[Pictures]] = {arm: [] for arm in ARMS}
     for first in range(0, given.count, CHUNK):
         numbers = range(first, min(first + CHUNK, given.count))
-        scenes = [scene(key, number) for number in numbers]
-        prompts = [world.caption(one, 0, 0.0) for one in scenes]
-        own = {key: world.INDIVIDUALS[key].word}
-        words = [
-            [each.word for each in one.elements().values() if not each.individual] for one in scenes
-        ]
+        prompts = [world.caption(scene(key, number), 0, 0.0) for number in numbers]
         seeds = [seed_of(f"picture {key}#{number}") for number in numbers]
         for arm, chosen in zip(ARMS, (plan, None), strict=True):
-            shown = studio.draw(prompts, seeds, chosen)
-            cell[arm] += studio.score(shown, prompts, words, [own] * len(scenes))
-    return cell
+            parts[arm].append(studio.draw(prompts, seeds, chosen))
+    return {arm: np.concatenate(pictures) for arm, pictures in parts.items()}
 
 
-def rows(_: argparse.Namespace, cells: dict[str, Cell]) -> dict[str, Any]:
+def score(studio: Studio, key: str, drawn: Drawn) -> Scores:
+    """Scores of one LoRA's pictures, with it and without it."""
+    count = len(drawn[ARMS[0]])
+    scenes = [scene(key, number) for number in range(count)]
+    prompts = [world.caption(one, 0, 0.0) for one in scenes]
+    own = {key: world.INDIVIDUALS[key].word}
+    words = [
+        [each.word for each in one.elements().values() if not each.individual] for one in scenes
+    ]
+    return {arm: studio.score(drawn[arm], prompts, words, [own] * count) for arm in ARMS}
+
+
+def rows(cells: dict[str, Scores]) -> dict[str, Any]:
     """A row for each LoRA and arm, and one for all instance and all novel ones."""
     found = [
         {"lora": name, "arm": arm, "novel": world.INDIVIDUALS[name].novel}
@@ -107,7 +113,7 @@ def measured(scores: Sequence[tuple[str, Score]]) -> dict[str, Any]:
 
 
 COMMAND = Command(
-    "loras", "Each LoRA alone, and the base without it.", keys, make, rows,
+    "loras", "Each LoRA alone, and the base without it.", keys, make, score, rows,
     lambda given: {"pictures of each": given.count},
 )  # fmt: skip
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 import lorafusion as lf
+from benchmarks.pocket.cells import Pictures
 from lorafusion import pocket
 from lorafusion.plan import Plan
 from lorafusion.pocket import world
@@ -25,7 +25,6 @@ from lorafusion.pocket.scorers import weights
 STEPS = 20
 WEIGHTS = pocket.loras().parent
 
-Pictures = NDArray[np.uint8]
 Score = dict[str, Any]
 
 
@@ -67,19 +66,20 @@ class Studio:
 
     @cached_property
     def fingerprint(self) -> str:
-        """12 hex digits over all weights that decide a result, those of the scorers included."""
+        """12 hex digits over all weights that decide a picture; those of the scorers do not."""
         digest = hashlib.sha256()
-        for path in self.data():
+        for path in self.painters():
             digest.update(path.name.encode() + path.read_bytes())
         return digest.hexdigest()[:12]
 
+    def painters(self) -> list[Path]:
+        """The files that decide a picture."""
+        loras = sorted(self.loras.glob("*.safetensors"))
+        return [*sorted(self.base.glob("*/*.safetensors")), *loras]
+
     def data(self) -> list[Path]:
         """The files that decide a result."""
-        patterns = (
-            (self.base, "*/*.safetensors"), (self.loras, "*.safetensors"),
-            (weights.FOLDER, "*.safetensors"),
-        )  # fmt: skip
-        return [path for folder, pattern in patterns for path in sorted(folder.glob(pattern))]
+        return [*self.painters(), *sorted(weights.FOLDER.glob("*.safetensors"))]
 
     @cached_property
     def scorers(self) -> tuple[Any, Any, Any, Any]:

@@ -12,13 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import lorafusion as lf
-from benchmarks.pocket.cells import Cell
-from benchmarks.pocket.command import Command
+from benchmarks.pocket.cells import Drawn
+from benchmarks.pocket.command import Command, Scores
 from benchmarks.pocket.contenders import CONTENDERS, EQUAL, ORACLE, PERIOD, TRUE, labels
 from benchmarks.pocket.intervals import mean_of
 from benchmarks.pocket.routes import by_hand, by_prompt
-from benchmarks.pocket.studio import Pictures, Score, Studio
+from benchmarks.pocket.studio import Score, Studio
 from lorafusion.plan import Candidate, Plan, Route
 from lorafusion.pocket import world
 from lorafusion.pocket.testbed import SIZES, Combination, Kind, combinations
@@ -46,17 +48,25 @@ def keys(given: argparse.Namespace) -> list[str]:
     return found
 
 
-def make(studio: Studio, given: argparse.Namespace, key: str) -> Cell:
-    """Scores of one set's pictures, by method."""
+def make(studio: Studio, given: argparse.Namespace, key: str) -> Drawn:
+    """Pictures of one set's pictures, by method."""
     one = Combination(tuple(key.removeprefix(MANY).split("+")))
     count = given.oracle_pictures if key.startswith(MANY) else given.pictures
     seeds = [one.seed(number) for number in range(count)]
     prompt, cell = one.prompt(), {}
     for label, plan in _plans(studio, one, given.oracles if key.startswith(MANY) else None):
-        shown = studio.draw([prompt] * count, seeds, plan)
-        cell[label] = _scored(studio, one, shown)
-    cell[TRUE] = _scored(studio, one, studio.decoded([_scene(one, seed) for seed in seeds]))
+        cell[label] = studio.draw([prompt] * count, seeds, plan)
+    cell[TRUE] = studio.decoded([_scene(one, seed) for seed in seeds])
     return cell
+
+
+def score(studio: Studio, key: str, drawn: Drawn) -> Scores:
+    """Scores of one set's pictures, by method."""
+    one = Combination(tuple(key.removeprefix(MANY).split("+")))
+    count = sum(len(pictures) for pictures in drawn.values())
+    shown = np.concatenate(list(drawn.values()))
+    found = iter(studio.score(shown, [one.prompt()] * count, [[]] * count, [one.words] * count))
+    return {label: [next(found) for _ in pictures] for label, pictures in drawn.items()}
 
 
 def _scene(one: Combination, seed: int) -> world.Scene:
@@ -100,12 +110,7 @@ def _encoder() -> Encoder:
     return encoder_of("minilm")
 
 
-def _scored(studio: Studio, one: Combination, shown: Pictures) -> list[Score]:
-    count = len(shown)
-    return studio.score(shown, [one.prompt()] * count, [[]] * count, [one.words] * count)
-
-
-def rows(_: argparse.Namespace, cells: dict[str, Cell]) -> dict[str, Any]:
+def rows(cells: dict[str, Scores]) -> dict[str, Any]:
     """Rows by size and kind of the sets, and rows of the sets that have an oracle."""
     sets = {
         Combination(tuple(key.split("+"))): cell
@@ -138,7 +143,7 @@ def rows(_: argparse.Namespace, cells: dict[str, Cell]) -> dict[str, Any]:
     }
 
 
-def _rows(sets: dict[Combination, Cell]) -> list[dict[str, Any]]:
+def _rows(sets: dict[Combination, Scores]) -> list[dict[str, Any]]:
     present = [label for label in labels() if any(label in cell for cell in sets.values())]
     return [
         {"method": label, "sets": len(sets)}
@@ -180,7 +185,7 @@ def measured(sets: Sequence[tuple[Combination, Sequence[Score]]]) -> dict[str, A
 
 
 COMMAND = Command(
-    "table", "Composition methods on the sets of the testbed.", keys, make, rows,
+    "table", "Composition methods on the sets of the testbed.", keys, make, score, rows,
     lambda given: {
         "pictures of each set": given.pictures,
         "pictures of a set with an oracle": given.oracle_pictures,

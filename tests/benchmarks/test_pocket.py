@@ -15,7 +15,7 @@ import torch
 import lorafusion as lf
 from benchmarks.pocket import base, loras, table
 from benchmarks.pocket.__main__ import PAGE, results
-from benchmarks.pocket.cells import fill
+from benchmarks.pocket.cells import fill, load
 from benchmarks.pocket.contenders import CONTENDERS, EQUAL, spent
 from benchmarks.pocket.intervals import mean_of
 from benchmarks.pocket.page import page
@@ -28,6 +28,7 @@ from lorafusion.pocket.testbed import SIZES, Combination
 needs_font = pytest.mark.skipif(
     world.font_path() is None, reason="the font NotoColorEmoji.ttf is not installed"
 )
+GREY = np.full((1, 64, 64, 3), 7, np.uint8)
 SET = Combination(("robot", "crown", "guitar"))
 
 
@@ -80,6 +81,11 @@ class Encoder:
         return torch.eye(len(world.INDIVIDUALS))[:1].expand(len(texts), -1)
 
 
+def scored(module: Any, given: argparse.Namespace, key: str) -> Any:
+    """One cell, drawn and scored by a stand-in."""
+    return module.score(StandIn(), key, module.make(StandIn(), given, key))
+
+
 def options(**given: Any) -> argparse.Namespace:
     return argparse.Namespace(
         **{
@@ -92,30 +98,32 @@ def options(**given: Any) -> argparse.Namespace:
 def test_cells_are_made_once_and_by_one_process(tmp_path: Path) -> None:
     made: list[str] = []
 
-    def make(key: str) -> dict[str, Any]:
+    def make(key: str) -> Any:
         made.append(key)
-        return {"of": key}
+        return {"one": GREY, "two": GREY + ord(key)}
 
     # A living process holds b, a dead one held c.
     (tmp_path / "b.claim").write_text("1")
     (tmp_path / "c.claim").write_text(str(2**22 + 1))
-    assert fill(tmp_path, ["a", "b", "c"], make) is None
+    assert not fill(tmp_path, ["a", "b", "c"], make)
     assert made == ["a", "c"]
     (tmp_path / "b.claim").unlink()
-    assert fill(tmp_path, ["a", "b", "c"], make) == {key: {"of": key} for key in "abc"}
+    assert fill(tmp_path, ["a", "b", "c"], make)
+    assert fill(tmp_path, ["a", "b", "c"], make)
     assert made == ["a", "c", "b"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json", "c.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.npz", "c.npz"]
+    assert (load(tmp_path, "b")["two"] == GREY + ord("b")).all()
 
 
 def test_a_cell_that_fails_is_left_to_others(tmp_path: Path) -> None:
-    def fail(key: str) -> dict[str, Any]:
+    def fail(key: str) -> Any:
         raise ValueError(key)
 
     with pytest.raises(ValueError, match="a"):
         fill(tmp_path, ["a"], fail)
     assert (tmp_path / "a.claim").read_text() == str(os.getpid())
     (tmp_path / "a.claim").unlink()
-    assert fill(tmp_path, ["a"], lambda key: {"of": key}) == {"a": {"of": "a"}}
+    assert fill(tmp_path, ["a"], lambda _: {"one": GREY})
 
 
 def test_means_and_intervals() -> None:
@@ -151,9 +159,10 @@ def test_fusion_weighs_by_the_prompt_and_single_takes_the_best() -> None:
 
 
 def test_a_set_is_drawn_by_every_method_and_counted() -> None:
-    cells = {key: table.make(StandIn(), options(pictures=2), key) for key in table.keys(options())}
+    given = options(pictures=2)
+    cells = {key: scored(table, given, key) for key in table.keys(given)}
     assert len(cells) == len(SIZES) * 3
-    found = table.rows(options(), cells)["rows"]
+    found = table.rows(cells)["rows"]
     assert {(row["size"], row["kind"]) for row in found} == {
         (size, kind) for size in SIZES for kind in ("instance", "novel")
     }
@@ -187,15 +196,15 @@ def test_a_base_scene_asks_for_three_to_five_known_elements() -> None:
 @needs_font
 def test_base_and_loras_are_counted_by_category_and_arm() -> None:
     given = options()
-    cells = {key: base.make(StandIn(), given, key) for key in base.keys(given)}
-    found = base.rows(given, cells)["rows"]
-    assert [row["pictures"] for row in found] == [3, 3, 3]
+    cells = {key: scored(base, given, key) for key in base.keys(given)}
+    found = base.rows(cells)["rows"]
+    assert [row["pictures"] for row in found] == [10, 10, 10]
     assert found[0]["by category"]["character"]["mean"] == 1
     assert found[0]["all found"]["mean"] == 0
 
     names = ["robot", "volcano"]
-    each = {name: loras.make(StandIn(), given, name) for name in names}
-    rows = loras.rows(given, each)["rows"]
+    each = {name: scored(loras, given, name) for name in names}
+    rows = loras.rows(each)["rows"]
     assert [(row["lora"], row["arm"], row["pictures"]) for row in rows] == [
         ("robot", "with", 3), ("robot", "without", 3), ("volcano", "with", 3),
         ("volcano", "without", 3), ("all", "with", 3), ("all", "without", 3), ("all", "with", 3),
@@ -233,15 +242,13 @@ def test_a_page_has_all_sections(tmp_path: Path) -> None:
         },
     }  # fmt: skip
     given = options()
-    cells = {key: table.make(StandIn(), given, key) for key in table.keys(given)}
-    cells[f"{table.MANY}robot+crown"] = cells["robot+crown"] = table.make(
-        StandIn(), given, "robot+crown"
-    )
-    each = {name: loras.make(StandIn(), given, name) for name in ("robot", "volcano")}
+    cells = {key: scored(table, given, key) for key in table.keys(given)}
+    cells[f"{table.MANY}robot+crown"] = cells["robot+crown"] = scored(table, given, "robot+crown")
+    each = {name: scored(loras, given, name) for name in ("robot", "volcano")}
     found = {
         "scorers": results()["scorers"],
-        "loras": {"provenance": made} | loras.rows(given, each),
-        "table": {"provenance": made} | table.rows(given, cells),
+        "loras": {"provenance": made} | loras.rows(each),
+        "table": {"provenance": made} | table.rows(cells),
     }
     text = page(json.loads(json.dumps(found)))
     for title in (
