@@ -84,6 +84,7 @@ def test_a_run_without_a_free_option_stays_as_it_is() -> None:
 
 
 def test_every_router_of_the_package_has_a_row() -> None:
-    assert {run.router for run in runs()} == set(ROUTERS)
+    # The ablation of equation 1 is there to be looked at, not to choose LoRAs with.
+    assert {run.router for run in runs()} == set(ROUTERS) - {"ablation"}
     labels = [run.label for run in runs()]
     assert len(set(labels)) == len(labels)

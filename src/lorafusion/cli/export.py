@@ -119,14 +119,12 @@ def export(
         if routing.equalise is not None:
             check_weighed(plan, route, request, asked)
     left_out = shelf.problems(opened.listing, {**opened.foreign, **dropped})
+    shape: dict[str, Any] = {"format": format, "rank": rank, "energy": energy}
     with show.busy("Fusing"):
         if dense:
             told = _checkpoint(pipe, plan, out, prompt)
         else:
-            fused = exporting.export(
-                plan, out, format=format, rank=rank, energy=energy, prompt=prompt
-            )
-            told = _file(out, fused)
+            told = _file(out, exporting.export(plan, out, prompt=prompt, **shape))
     _tell(told, route, left_out, json)
 
 
