@@ -16,8 +16,6 @@ from recipes.pocket.scorers.pool import Pool, to_unit
 from recipes.pocket.scorers.scenes import NAMES, UNKNOWN, WORDS
 
 WIDTHS = (24, 64, 128, 192)
-STYLE = 4
-"""Place of styles among the categories."""
 SHARES = {"drawn": 0.45, "decoded": 0.34, "broken": 0.14, "latent": 0.07}
 """What a batch is made of."""
 
@@ -94,16 +92,14 @@ def varied(pictures: Tensor, draw: torch.Generator) -> Tensor:
 
 
 def loss(eye: Eye, batch: Lesson) -> Tensor:
-    """Cross entropy of all eleven answers; styles count twice, since few pictures have one."""
+    """Cross entropy of all eleven answers."""
     classes, individuals, whole = eye.read(eye.trunk(batch.pictures))
     total = 0.5 * functional.binary_cross_entropy_with_logits(whole.float(), batch.whole)
     for place, (kind, one) in enumerate(zip(classes, individuals, strict=True)):
-        styles = 2.0 if place == STYLE else 1.0
-        total = total + styles * functional.cross_entropy(
+        total = total + functional.cross_entropy(
             kind.float(), batch.classes[:, place], ignore_index=UNKNOWN
         )
-        # Siblings are the finer difference.
-        total = total + 1.5 * functional.cross_entropy(
+        total = total + functional.cross_entropy(
             one.float(), batch.individuals[:, place], ignore_index=UNKNOWN
         )
     return total
