@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,8 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         NotWritable: the folder refuses it.
     """
-    beside = path.with_name(f".{path.name}.tmp")
+    # A name of its own: several threads may write the same answer at the same time.
+    beside = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(text, encoding="utf-8")
