@@ -112,8 +112,7 @@ class Run:
         model = nn.ModuleDict({"unet": unet, "text": text}).to(settings.device)
         average = copy.deepcopy(model).requires_grad_(False)
         plain_attention(unet, text)
-        rounds = settings.base_rounds
-        clock = Clock(rounds * settings.base_steps, settings.log_steps, rounds)
+        clock = Clock(settings.base_steps, settings.log_steps)
         run = cls(model, average, _optimiser(model, 0, settings.workers), clock)
         if (work / "base.pt").is_file():
             saved = torch.load(work / "base.pt", weights_only=True, map_location=settings.device)
@@ -152,21 +151,21 @@ def learn(
     settings: Settings, run: Run, team: Team, known: Lessons, empty: Tensor,
     log: Callable[[], None],
 ) -> None:  # fmt: skip
-    """Take all steps that are left of this round, as one process of a team.
+    """Take all steps that are left, as one process of a team.
 
     Args:
         settings: the recipe.
         run: model, average and momenta in the memory that the team shares.
         team: the processes.
-        known: what there is to learn from in this round.
+        known: what there is to learn from.
         empty: [length] token ids of the empty caption.
         log: called when it is time for a log entry, while all wait.
     """
     signal = schedule()
     weights = list(run.model.parameters())
     count = settings.batch // team.size
-    generator, number = torch.Generator(), run.clock.round()
-    while run.clock.round() == number:
+    generator = torch.Generator()
+    while run.clock.running():
         generator.manual_seed(chance(settings.seed + 2, run.clock.steps, team.rank))
         latents, ids = known.draw(count, generator)
         ids[torch.rand(count, generator=generator) < _EMPTY] = empty
@@ -204,7 +203,7 @@ def train(settings: Settings, work: Path, vae: AutoencoderKL, tokenizer: CLIPTok
     Returns:
         The finished run; its average is the model to keep.
     """
-    vae = vae.eval().requires_grad_(False)
+    known = lessons(settings, vae.eval().requires_grad_(False), tokenizer, work)
     run = Run.start(settings, tokenizer, work)
     empty = tokenised(tokenizer, [""], settings.length)[0]
 
@@ -212,9 +211,7 @@ def train(settings: Settings, work: Path, vae: AutoencoderKL, tokenizer: CLIPTok
         run.clock.log()
         run.save(work)
 
-    while run.clock.running():
-        known = lessons(settings, vae, tokenizer, work, run.clock.round())
-        team = Team.of(settings.workers, list(run.model.parameters()))
-        with helped(team, _help, settings, run, known, empty):
-            learn(settings, run, team, known, empty, log)
+    team = Team.of(settings.workers, list(run.model.parameters()))
+    with helped(team, _help, settings, run, known, empty):
+        learn(settings, run, team, known, empty, log)
     return run

@@ -20,7 +20,6 @@ class Clock:
     Attributes:
         total: optimiser steps of the whole stage.
         every: steps from one log entry to the next.
-        rounds: equal parts of the stage, in each of which the learning rate falls to zero.
         spent: seconds used by earlier runs of the same stage.
         steps: optimiser steps done.
         images: training pictures seen.
@@ -30,7 +29,6 @@ class Clock:
 
     total: int
     every: int
-    rounds: int = 1
     spent: float = 0.0
     steps: int = 0
     images: int = 0
@@ -46,18 +44,10 @@ class Clock:
         """Whether steps are left."""
         return self.steps < self.total
 
-    def round(self) -> int:
-        """Which part of the stage this is, from 0; `rounds` when all steps are done."""
-        return self.steps * self.rounds // self.total
-
     def factor(self, warm: int = 20) -> float:
-        """What multiplies the learning rate: a short warm-up, then a cosine to zero.
-
-        Anew in every round (Loshchilov & Hutter 2017, "SGDR").
-        """
-        length = self.total / self.rounds
-        done = self.steps - self.round() * length
-        return min(1.0, (done + 1) / warm) * 0.5 * (1 + math.cos(math.pi * done / length))
+        """What multiplies the learning rate: a short warm-up, then a cosine to zero."""
+        cosine = 0.5 * (1 + math.cos(math.pi * self.steps / self.total))
+        return min(1.0, (self.steps + 1) / warm) * cosine
 
     def tick(self, images: int, loss: float) -> bool:
         """Count one step.

@@ -55,16 +55,18 @@ def encode(vae: AutoencoderKL, batch: Tensor, half: bool) -> Tensor:
 
 
 def lessons(
-    settings: Settings, vae: AutoencoderKL, tokenizer: CLIPTokenizer, work: Path, number: int
+    settings: Settings, vae: AutoencoderKL, tokenizer: CLIPTokenizer, work: Path
 ) -> Lessons:
-    """Render and encode the base's scenes of one round, or load them from work/lessons-<round>.pt."""
-    path = work / f"lessons-{number}.pt"
+    """Render and encode the base's scenes, or load them from work/lessons.pt."""
+    path = work / "lessons.pt"
     if path.is_file():
         saved = torch.load(path, weights_only=True)
         return Lessons(saved["latents"], saved["tokens"])
     make = partial(_part, settings, vae, tokenizer)
-    seeds = range(number * settings.scenes, (number + 1) * settings.scenes)
-    parts = [seeds[at : at + _PART] for at in range(0, settings.scenes, _PART)]
+    parts = [
+        range(first, min(first + _PART, settings.scenes))
+        for first in range(0, settings.scenes, _PART)
+    ]
     if settings.workers > 1 and len(parts) > 1:
         context = get_context("spawn")
         with ProcessPoolExecutor(settings.workers, context, torch.set_num_threads, (1,)) as pool:

@@ -14,10 +14,9 @@ class Settings:
         text_width: width of the text encoder.
         text_layers: layers of the text encoder.
         length: tokens of a prompt, ends included.
-        scenes: rendered scenes whose latents the denoiser learns from in one round.
+        scenes: rendered scenes whose latents the denoiser learns from.
         vae_steps: optimiser steps of the autoencoder.
-        base_steps: optimiser steps of the denoiser and text encoder in one round.
-        base_rounds: rounds, each with scenes of its own and a learning rate that falls to zero.
+        base_steps: optimiser steps of the denoiser and text encoder.
         lora_steps: optimiser steps of one LoRA; one that teaches a new class takes twice as many.
         log_steps: steps from one checkpoint and line of the log to the next.
         workers: processes that train one network together, each by one thread; 1 uses `threads`.
@@ -41,7 +40,6 @@ class Settings:
     scenes: int = 120_000
     vae_steps: int = 2_400
     base_steps: int = 7_500
-    base_rounds: int = 2
     lora_steps: int = 650
     log_steps: int = 100
     workers: int = 3
@@ -58,7 +56,7 @@ class Settings:
 
 TINY = Settings(
     vae_channels=(8, 8, 8, 8), latents=4, unet_channels=(16, 16), text_width=16, text_layers=1,
-    scenes=48, vae_steps=4, base_steps=3, lora_steps=4, log_steps=2, workers=1, lora_workers=1,
+    scenes=48, vae_steps=4, base_steps=6, lora_steps=4, log_steps=2, workers=1, lora_workers=1,
     lora_scenes=16, vae_batch=4, batch=8, lora_batch=4, threads=1, half=False,
 )  # fmt: skip
 """A recipe that runs through in seconds, to test the code."""

@@ -18,7 +18,7 @@ from recipes.pocket.settings import Settings
 
 MINIATURE = replace(
     Settings(), vae_channels=(16, 32, 48, 64), unet_channels=(64, 96), text_width=64, scenes=8_000,
-    vae_steps=500, vae_batch=16, base_steps=450, batch=64, lora_steps=150, lora_scenes=400,
+    vae_steps=500, vae_batch=16, base_steps=900, batch=64, lora_steps=150, lora_scenes=400,
     log_steps=50, workers=2, lora_workers=1, threads=2,
 )  # fmt: skip
 

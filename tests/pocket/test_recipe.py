@@ -111,16 +111,6 @@ def test_a_clock_goes_on_where_it_stopped() -> None:
     assert not later.running()
 
 
-def test_each_round_of_a_clock_has_a_learning_rate_that_falls_to_zero() -> None:
-    clock, factors, rounds = Clock(8, 2, rounds=2), [], []
-    while clock.running():
-        factors.append(clock.factor(warm=1))
-        rounds.append(clock.round())
-        clock.tick(8, 1.0)
-    assert rounds == [0] * 4 + [1] * 4
-    assert factors[:4] == factors[4:] == pytest.approx([1.0, 0.853553, 0.5, 0.146447], abs=1e-6)
-
-
 def test_every_step_and_process_has_its_own_chance() -> None:
     seeds = {chance(seed, step, rank) for seed in (0, 1) for step in range(20) for rank in (0, 1)}
     assert len(seeds) == 80
@@ -134,9 +124,7 @@ def _lessons(work: Path) -> Path:
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(len(tokenizer), (48, CAPTIONS, TINY.length), generator=generator)
     latents = torch.randn(48, TINY.latents, 8, 8, generator=generator)
-    for number in range(TINY.base_rounds):
-        part = {"latents": latents.half() + number, "tokens": ids.short()}
-        torch.save(part, work / f"lessons-{number}.pt")
+    torch.save({"latents": latents.half(), "tokens": ids.short()}, work / "lessons.pt")
     return work
 
 
