@@ -95,9 +95,10 @@ def _unet(family: Family, path: str, delta: Delta) -> Iterator[bool]:
 
 
 def _transformer(family: Family, path: str, delta: Delta) -> Iterator[bool]:
-    if any(stranger in path for stranger in family.strangers):
+    ended = f"{path}$"
+    if any(stranger in ended for stranger in family.strangers):
         yield False
-    if any(mark in path for mark in family.marks):
+    if any(mark in ended for mark in family.marks):
         yield True
     if path.endswith(".attn.to_q"):
         if delta.shape[1] in family.foreign_widths:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -77,6 +78,10 @@ def not_finite(header: Header, body: Bytes) -> str:
     return ""
 
 
+def _widened(name: str, some: Bytes) -> Float[Tensor, " n"]:
+    return torch.frombuffer(some.copy(), dtype=NARROW[name]).to(torch.float16)
+
+
 def _first(header: Header, body: Bytes, order: list[str]) -> str:
     return next(key for key in order if _any_strange(header.dtypes[key], body, *header.spans[key]))
 
@@ -86,9 +91,11 @@ def _any_strange(name: str, body: Bytes, start: int, stop: int) -> bool:
 
     Twice the bits forget the sign, and then the exponent is what makes a number large.
     """
-    if name in NARROW and stop > start:
-        narrow = torch.frombuffer(body[start:stop].copy(), dtype=NARROW[name])
-        return not bool(torch.isfinite(narrow.to(torch.float16)).all())
+    if name in NARROW:
+        return any(
+            not torch.isfinite(_widened(name, body[at : min(at + _BYTES, stop)])).all()
+            for at in range(start, stop, _BYTES)
+        )
     if name not in _EXPONENTS:
         return False
     kind, exponent = _EXPONENTS[name]

@@ -9,9 +9,12 @@ Matejka et al., "Analysis of Score Normalization in Multilingual Speaker Recogni
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib import resources
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -59,7 +62,9 @@ class Background:
         # with a small encoder and far more with a pipeline's: then every few of them must do.
         self.phrases = ordinary_phrases() if quick else ordinary_phrases()[::_EVERY]
         self.vectors = (
-            quick(self.phrases) if quick else key_vectors(self.phrases, encoder, KeyStore())
+            _together(self.phrases, encoder.id, quick)
+            if quick
+            else key_vectors(self.phrases, encoder, KeyStore())
         )
         self.unit = float(self.measure(self.vectors)[1].mean())
 
@@ -85,6 +90,24 @@ class Background:
         free[..., -1] = True
         first = free.int().argmax(2).T  # [s, n]
         return values.gather(1, first)
+
+
+def _together(
+    texts: Sequence[str], ident: str, quick: Callable[..., Float[Tensor, "n d"]]
+) -> Float[Tensor, "o d"]:
+    """The vectors of texts that were encoded all at once, from the store or else now: [o, d].
+
+    Their last bits depend on what is encoded beside them, so that they are stored as vectors of
+    these very texts together and mix with no others.
+    """
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    name = f"{ident}, together {digest}" if ident else ""
+    store = KeyStore()
+    known = store.read(name, texts)
+    if len(known) < len(texts):
+        known = dict(zip(texts, quick(texts), strict=True))
+        store.write(name, known)
+    return torch.stack([known[text] for text in texts])
 
 
 _BACKGROUNDS: list[tuple[Encoder, Background]] = []

@@ -99,6 +99,7 @@ def _routed(prompt: str, bench: Bench, studio: Studio) -> Route:
         studio.library,
         router=bench.router,
         encoder=studio.encoder,
+        triggers=False,  # every method is to be given the testbed's own words
         **options,
     )
 
