@@ -17,17 +17,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from lorafusion.routing.product import Product
+
 TOGETHER = 128
 """Tokens of one pass: attention looks at all pairs of them, so that more would cost more each."""
 
 
 @dataclass(frozen=True)
 class _Layer:
-    qkv: tuple[Tensor, Tensor]
-    out: tuple[Tensor, Tensor]
+    qkv: Product
+    out: Product
     norm: tuple[Tensor, Tensor]
-    wide: tuple[Tensor, Tensor]
-    narrow: tuple[Tensor, Tensor]
+    wide: Product
+    narrow: Product
     last: tuple[Tensor, Tensor]
 
 
@@ -74,18 +76,14 @@ class Packed:
         apart = owners[:, None] != owners
         closed = torch.zeros(len(ids), len(ids)).masked_fill_(apart, -torch.inf)
         for layer in self._layers:
-            mixed = self._linear(states, layer.qkv).view(len(ids), 3, self._heads, -1)
+            mixed = layer.qkv(states).float().view(len(ids), 3, self._heads, -1)
             q, k, v = mixed.permute(1, 2, 0, 3)  # each [heads, tokens, width of a head]
             scale = q.shape[2] ** -0.5
             shares = torch.baddbmm(closed, q, k.transpose(1, 2), alpha=scale).softmax(2)
             heard = torch.bmm(shares, v).transpose(0, 1).flatten(1)
-            states = self._normed(states + self._linear(heard, layer.out), layer.norm)
-            inner = functional.gelu(self._linear(states, layer.wide))
-            states = self._normed(states + self._linear(inner, layer.narrow), layer.last)
+            states = self._normed(states + layer.out(heard), layer.norm)
+            states = self._normed(states + layer.narrow(layer.wide(states)), layer.last)
         return states
-
-    def _linear(self, rows: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
-        return functional.linear(rows.to(self._dtype), *weights).float()
 
     def _normed(self, rows: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
         return functional.layer_norm(rows, (rows.shape[1],), *weights, self._epsilon)
@@ -93,18 +91,19 @@ class Packed:
     def _layer(self, layer: Any) -> _Layer:
         own = layer.attention.self
         three = (own.query, own.key, own.value)
-        qkv = (
-            torch.cat([each.weight for each in three]).detach().to(self._dtype),
-            torch.cat([each.bias for each in three]).detach().to(self._dtype),
-        )
+        weight = torch.cat([each.weight for each in three])
+        bias = torch.cat([each.bias for each in three])
         return _Layer(
-            qkv,
-            _pair(layer.attention.output.dense, self._dtype),
+            Product(weight, bias, self._dtype),
+            self._product(layer.attention.output.dense),
             _pair(layer.attention.output.LayerNorm),
-            _pair(layer.intermediate.dense, self._dtype),
-            _pair(layer.output.dense, self._dtype),
+            self._product(layer.intermediate.dense, gelu=True),
+            self._product(layer.output.dense),
             _pair(layer.output.LayerNorm),
         )
+
+    def _product(self, module: Any, *, gelu: bool = False) -> Product:
+        return Product(module.weight, module.bias, self._dtype, gelu=gelu)
 
 
 def _packs(sizes: Sequence[int]) -> list[tuple[int, int]]:
@@ -146,5 +145,5 @@ def _is_mean(pooling: dict[str, Any]) -> bool:
     return pooling.get("pooling_mode") == "mean" or chosen == {"pooling_mode_mean_tokens"}
 
 
-def _pair(module: Any, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-    return module.weight.detach().to(dtype), module.bias.detach().to(dtype)
+def _pair(module: Any) -> tuple[Tensor, Tensor]:
+    return module.weight.detach().float(), module.bias.detach().float()
