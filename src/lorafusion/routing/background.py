@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib import resources
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lorafusion.library.keys import Encoder, key_vectors
@@ -68,28 +68,41 @@ class Background:
         )
         self.unit = float(self.measure(self.vectors)[1].mean())
 
+    def nearest(
+        self, rows: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, "n r"], Int[Tensor, "n r"]]:
+        """Cosines of each row with its nearest ordinary phrases, the nearest first, and which these are."""
+        found = (rows @ self.vectors.T).topk(min(NEAREST, len(self.vectors)), dim=1)
+        return found.values, found.indices
+
     def measure(
         self, rows: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
         """Mean and deviation of the cosines of each row with its nearest ordinary phrases: [n], [n]."""
-        near = (rows @ self.vectors.T).topk(min(NEAREST, len(self.vectors)), dim=1).values
-        return near.mean(1), near.std(1).clamp_min(SMALLEST)
+        return spread(self.nearest(rows)[0])
 
-    def rivals(
-        self, rows: Float[Tensor, "s d"], asking: Bool[Tensor, "n o"]
-    ) -> Float[Tensor, "s n"]:
-        """Cosine of each row with the nearest ordinary phrase that does not ask for the LoRA: [s, n].
 
-        Args:
-            rows: vectors of spans.
-            asking: for n LoRAs, which ordinary phrases ask for it themselves.
-        """
-        values, at = (rows @ self.vectors.T).topk(min(RIVALS, len(self.vectors)), dim=1)
-        free = ~asking[:, at]  # [n, s, r]
-        # Where all of the nearest ask for it, the last of them stands for those beyond.
-        free[..., -1] = True
-        first = free.int().argmax(2).T  # [s, n]
-        return values.gather(1, first)
+def spread(near: Float[Tensor, "n r"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Mean and deviation of each row of cosines: [n], [n]."""
+    return near.mean(1), near.std(1).clamp_min(SMALLEST)
+
+
+def rivals(
+    values: Float[Tensor, "s r"], at: Int[Tensor, "s r"], asking: Bool[Tensor, "o n"]
+) -> Float[Tensor, "s n"]:
+    """Cosine of each row with the nearest ordinary phrase that does not ask for the LoRA: [s, n].
+
+    Args:
+        values: of rows with their nearest ordinary phrases, as `Background.nearest` gives them.
+        at: which phrases these are.
+        asking: which ordinary phrases ask for which of n LoRAs themselves.
+    """
+    last = min(RIVALS, values.shape[1]) - 1
+    # Where all of the nearest ask for it, the last of them stands for those beyond.
+    found = values[:, last, None].expand(-1, asking.shape[1])
+    for place in reversed(range(last)):
+        found = torch.where(asking[at[:, place]], found, values[:, place, None])
+    return found
 
 
 def _together(

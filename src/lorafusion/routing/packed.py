@@ -17,17 +17,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from lorafusion.routing.product import Product
+
 TOGETHER = 128
 """Tokens of one pass: attention looks at all pairs of them, so that more would cost more each."""
 
 
 @dataclass(frozen=True)
 class _Layer:
-    qkv: tuple[Tensor, Tensor]
-    out: tuple[Tensor, Tensor]
+    qkv: Product
+    out: Product
     norm: tuple[Tensor, Tensor]
-    wide: tuple[Tensor, Tensor]
-    narrow: tuple[Tensor, Tensor]
+    wide: Product
+    narrow: Product
     last: tuple[Tensor, Tensor]
 
 
@@ -55,7 +57,7 @@ class Packed:
         self._words = weights["embeddings.word_embeddings.weight"]
         kind = weights["embeddings.token_type_embeddings.weight"][0]
         self._places = weights["embeddings.position_embeddings.weight"] + kind
-        self._first = self._pair("embeddings.LayerNorm", torch.float32)
+        self._first = self._pair("embeddings.LayerNorm")
         names = (name.split(".") for name in weights if name.startswith("encoder.layer."))
         count = 1 + max(int(number) for _, _, number, *_ in names)
         self._layers = [self._layer(f"encoder.layer.{number}") for number in range(count)]
@@ -89,39 +91,36 @@ class Packed:
         apart = owners[:, None] != owners
         closed = torch.zeros(len(ids), len(ids)).masked_fill_(apart, -torch.inf)
         for layer in self._layers:
-            mixed = self._linear(states, layer.qkv).view(len(ids), 3, self._heads, -1)
+            mixed = layer.qkv(states).float().view(len(ids), 3, self._heads, -1)
             q, k, v = mixed.permute(1, 2, 0, 3)  # each [heads, tokens, width of a head]
             scale = q.shape[2] ** -0.5
             shares = torch.baddbmm(closed, q, k.transpose(1, 2), alpha=scale).softmax(2)
             heard = torch.bmm(shares, v).transpose(0, 1).flatten(1)
-            states = self._normed(states + self._linear(heard, layer.out), layer.norm)
-            inner = functional.gelu(self._linear(states, layer.wide))
-            states = self._normed(states + self._linear(inner, layer.narrow), layer.last)
+            states = self._normed(states + layer.out(heard), layer.norm)
+            states = self._normed(states + layer.narrow(layer.wide(states)), layer.last)
         return states
-
-    def _linear(self, rows: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
-        return functional.linear(rows.to(self._dtype), *weights).float()
 
     def _normed(self, rows: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
         return functional.layer_norm(rows, (rows.shape[1],), *weights, self._epsilon)
 
     def _layer(self, name: str) -> _Layer:
-        three = [
-            self._pair(f"{name}.attention.self.{each}", self._dtype)
-            for each in ("query", "key", "value")
-        ]
+        own = [self._pair(f"{name}.attention.self.{each}") for each in ("query", "key", "value")]
+        weights, biases = zip(*own, strict=True)
         return _Layer(
-            (torch.cat([weight for weight, _ in three]), torch.cat([bias for _, bias in three])),
-            self._pair(f"{name}.attention.output.dense", self._dtype),
-            self._pair(f"{name}.attention.output.LayerNorm", torch.float32),
-            self._pair(f"{name}.intermediate.dense", self._dtype),
-            self._pair(f"{name}.output.dense", self._dtype),
-            self._pair(f"{name}.output.LayerNorm", torch.float32),
+            Product(torch.cat(weights), torch.cat(biases), self._dtype),
+            self._product(f"{name}.attention.output.dense"),
+            self._pair(f"{name}.attention.output.LayerNorm"),
+            self._product(f"{name}.intermediate.dense", gelu=True),
+            self._product(f"{name}.output.dense"),
+            self._pair(f"{name}.output.LayerNorm"),
         )
 
-    def _pair(self, name: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def _product(self, name: str, *, gelu: bool = False) -> Product:
+        return Product(*self._pair(name), self._dtype, gelu=gelu)
+
+    def _pair(self, name: str) -> tuple[Tensor, Tensor]:
         weight, bias = (self._weights[f"{name}.{each}"] for each in ("weight", "bias"))
-        return weight.to(dtype), bias.to(dtype)
+        return weight.float(), bias.float()
 
 
 def _packs(sizes: Sequence[int]) -> list[tuple[int, int]]:
