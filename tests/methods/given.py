@@ -40,7 +40,7 @@ def lora(index: int, category: str = "", rank: int = 2, targets: Sequence[str] =
         down = torch.randn(rank, *rest, generator=generator)
         up = torch.randn(out, rank, *(1,) * (len(rest) - 1), generator=generator)
         deltas[target] = LowRank(down, up, 0.5)
-    return LoRA(f"lora-{index}", deltas, sha256=f"{index:064x}", category=category)
+    return LoRA(f"lora-{index}", deltas, digest=f"{index:064x}", category=category)
 
 
 def route(weights: Sequence[float], categories: Sequence[str] = ()) -> Route:

@@ -57,8 +57,13 @@ def _fits(family: Family, deltas: Mapping[str, Delta], denoisers: frozenset[str]
         return False
     if not denoisers and {path.partition(".")[0] for path in deltas} != set(family.text):
         return False
-    evidence = [says for path, delta in deltas.items() for says in _evidence(family, path, delta)]
-    return any(evidence) and all(evidence)
+    evidence = (says for path, delta in deltas.items() for says in _evidence(family, path, delta))
+    for_it = 0
+    for says in evidence:
+        if not says:
+            return False
+        for_it += 1
+    return for_it > 0
 
 
 def _evidence(family: Family, path: str, delta: Delta) -> Iterator[bool]:
