@@ -61,7 +61,9 @@ def _compare(asked: argparse.Namespace) -> None:
     half = "tune" if asked.tried else "report"
     studio = pocket.Studio()
     folder = asked.work / f"methods-{half}"
-    run = Comparison(studio, wanted, half, asked.sets, asked.sizes, asked.pictures, folder)
+    run = Comparison(
+        studio, wanted, half, asked.sets, asked.sizes, asked.pictures, asked.guidance, folder
+    )
     os.nice(asked.nice)
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
@@ -72,8 +74,9 @@ def _compare(asked: argparse.Namespace) -> None:
         rows = run.rows()
     name = "methods-tried" if asked.tried else "methods-compared"
     settings = {"half": half, "sets": asked.sets, "sizes": asked.sizes, "pictures of each set": asked.pictures,
-                "steps": studio.steps, "guidance": GUIDANCE}  # fmt: skip
-    words = f"compare{' --tried' if asked.tried else ''} --work FOLDER --sets {asked.sets}"
+                "steps": studio.steps, "guidance": asked.guidance}  # fmt: skip
+    tried_or_not = " --tried" if asked.tried else ""
+    words = f"compare{tried_or_not} --work FOLDER --sets {asked.sets} --guidance {asked.guidance:g}"
     path = asked.out or RESULTS / f"{name}.json"
     _write(path, {"rows": rows}, words, files=studio.data(), **settings)
     write_whole(PAGE, page())
@@ -106,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         "--score-only", action="store_true", help="of the pictures that are there"
     )
     compared.add_argument("--out", type=Path, help="JSON file of the results")
+    compared.add_argument("--guidance", type=float, default=GUIDANCE, help="scale")
     compared.add_argument("--nice", type=int, default=0, help="give way to others by so much")
     return parser
 

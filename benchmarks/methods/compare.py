@@ -53,6 +53,7 @@ class Comparison:
         count: sets of each size.
         sizes: LoRAs in a set.
         pictures: of each set by each row.
+        guidance: scale, where a row has none of its own.
         work: folder of pictures.
     """
 
@@ -62,6 +63,7 @@ class Comparison:
     count: int
     sizes: Sequence[int]
     pictures: int
+    guidance: float
     work: Path
 
     @cached_property
@@ -131,7 +133,8 @@ class Comparison:
         plan = entry.plan(
             weighed if entry.weighed else even, self.studio.steps, self._insight, even
         )
-        return {LABEL: self.studio.draw([one.prompt()] * len(seeds), seeds, plan, entry.guidance)}
+        guidance = entry.guidance or self.guidance
+        return {LABEL: self.studio.draw([one.prompt()] * len(seeds), seeds, plan, guidance)}
 
     @cached_property
     def _insight(self) -> Insight:
@@ -139,7 +142,13 @@ class Comparison:
 
     def _key(self, entry: Entry, one: Combination) -> str:
         """Of the picture: what decides it, but for the code of methods, which a change deletes by hand."""
-        told = (entry.ident, one.key, FIRST_SEED[self.half], self.pictures, self._weights(one))
+        told = (
+            entry.ident(self.guidance),
+            one.key,
+            FIRST_SEED[self.half],
+            self.pictures,
+            self._weights(one),
+        )
         return f"{one.key}-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
 
     def _weights(self, one: Combination) -> tuple[str, ...]:

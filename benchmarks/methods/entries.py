@@ -11,7 +11,6 @@ from benchmarks.pocket.contenders import PERIOD, spent
 from lorafusion.base import Base
 from lorafusion.methods import METHODS, asks_base, card_of, options_of
 from lorafusion.plan import Plan, Route
-from lorafusion.pocket import GUIDANCE
 from lorafusion.pocket.testbed import Combination
 
 Budget = Literal["own", "auto"]
@@ -28,7 +27,7 @@ class Entry:
         options: the method's.
         budget: "own" for the strength that the method has by itself; "auto" for what `auto` spends on the same set,
             summed over LoRAs and averaged over steps and branches.
-        guidance: scale.
+        guidance: scale, where it is not that of the others.
         make: the plan, where it is no method's: an idea that was tried.
     """
 
@@ -36,16 +35,18 @@ class Entry:
     method: str
     options: Mapping[str, Any] = field(default_factory=dict)
     budget: Budget = "own"
-    guidance: float = GUIDANCE
+    guidance: float | None = None
     make: Callable[[Route, int, Base], Plan] | None = None
 
-    @property
-    def ident(self) -> str:
-        """What decides its pictures, in words."""
-        idea = self.label if self.make is not None else ""
-        return (
-            f"{self.method} {sorted(self.options.items())} {self.budget} {self.guidance:g} {idea}"
-        )
+    def ident(self, guidance: float) -> str:
+        """What decides its pictures, in words, at the guidance that other rows have."""
+        guidance = self.guidance or guidance
+        if self.make is not None:
+            return f"{self.method} [] own {guidance:g} {self.label}"
+        # Defaults are among them, so that one that changes makes other pictures.
+        named = [self.method] if self.budget == "own" else [self.method, AUTO]
+        told = [sorted({**options_of(name), **self.options}.items()) for name in named]
+        return f"{self.method} {told} {self.budget} {guidance:g}"
 
     def fits(self, one: Combination) -> bool:
         """Whether the method takes as many LoRAs."""

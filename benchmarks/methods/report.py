@@ -103,7 +103,9 @@ def _made(found: dict[str, Any]) -> str:
     made = found["provenance"]
     each = made["settings"]["pictures of each set"]
     versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
+    guidance = made["settings"]["guidance"]
     return (
-        f"By `{made['command']}`, {each} pictures of each set, at revision `{made['revision'][:12]}`, on "
+        f"By `{made['command']}`, {each} pictures of each set, guidance {guidance:g}, at "
+        f"revision `{made['revision'][:12]}`, on "
         f"{made['machine']['processor']}; {versions}.\n"
     )

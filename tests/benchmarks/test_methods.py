@@ -87,7 +87,9 @@ def test_at_the_strength_of_auto_all_spend_alike() -> None:
 
 def test_every_row_has_its_own_name_and_pictures() -> None:
     for rows in (entries(), tried.entries()):
-        assert len({one.label for one in rows}) == len({one.ident for one in rows}) == len(rows)
+        assert (
+            len({one.label for one in rows}) == len({one.ident(4.0) for one in rows}) == len(rows)
+        )
     own = [one.method for one in entries() if one.budget == "own"]
     assert set(NAMES) - set(own) == {"mole", "single"}
 
