@@ -128,11 +128,10 @@ class Comparison:
         entry, one = self.cells[key]
         first = FIRST_SEED[self.half]
         seeds = [one.seed(first + number) for number in range(self.pictures)]
-        even = route_of(self.studio, one)
-        weighed = by_prompt(self.studio, one.prompt(), one.names, _encoder())
-        plan = entry.plan(
-            weighed if entry.weighed else even, self.studio.steps, self._insight, even
-        )
+        route = even = route_of(self.studio, one)
+        if entry.weighed:
+            route = by_prompt(self.studio, one.prompt(), one.names, _encoder())
+        plan = entry.plan(route, self.studio.steps, self._insight, even)
         guidance = entry.guidance or self.guidance
         return {LABEL: self.studio.draw([one.prompt()] * len(seeds), seeds, plan, guidance)}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,7 +16,7 @@ import lorafusion as lf
 from benchmarks.methods import report, tried
 from benchmarks.methods.cases import case, cases
 from benchmarks.methods.chart import chart
-from benchmarks.methods.compare import HALVES, ahead, half_of, sets
+from benchmarks.methods.compare import HALVES, Comparison, ahead, half_of, sets
 from benchmarks.methods.entries import Entry, entries
 from benchmarks.methods.sheet import SIDE, sheet, strip
 from benchmarks.pocket.contenders import spent
@@ -111,6 +113,54 @@ def test_auto_is_compared_set_by_set() -> None:
     other = {one: [{"right": {"a": False, "b": True}}], three: [{"right": {"a": True, "b": True}}]}
     assert ahead(auto, other) == {"mean": 0.5, "low": 0.5, "high": 0.5, "n": 1}
     assert ahead({}, other)["mean"] is None
+
+
+class Stub:
+    """A studio whose pictures are black, and whose scorers find all but styles right."""
+
+    steps = 20
+    pipe = None
+    loras = Path("loras")
+
+    def __init__(self) -> None:
+        self.files = {name: lora(0) for name in INDIVIDUALS}
+        self.drawn: list[tuple[str, float]] = []
+
+    def painters(self) -> list[Path]:
+        return []
+
+    def draw(self, prompts: list[str], seeds: list[int], plan: lf.Plan, guidance: float) -> Any:
+        assert len(set(seeds)) == len(prompts) == 2
+        self.drawn.append((prompts[0], guidance))
+        return np.zeros((2, 64, 64, 3), np.uint8)
+
+    def score(self, shown: Any, prompts: Any, words: Any, names: list[dict[str, str]]) -> Any:
+        right = {name: INDIVIDUALS[name].category != "style" for name in names[0]}
+        seen = {names[0][name]: one for name, one in right.items()}
+        score = {"found": seen, "right": right, "naturalness": 0.5, "clip": 0.5}
+        return [score for _ in shown]
+
+
+def test_a_comparison_draws_what_is_missing_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Comparison, "_weights", lambda self, one: ())
+    rows = [Entry("merge", "merge"), Entry("auto", "auto"), Entry("hot", "merge", guidance=7.0)]
+    stub: Any = Stub()
+    two = Comparison(stub, rows[:2], "report", 2, (3, 5), 2, 4.0, tmp_path)
+    assert two.draw()
+    assert len(stub.drawn) == len(two.cells) == 8
+    assert two.draw()
+    assert len(stub.drawn) == 8
+    three = Comparison(stub, rows, "report", 3, (3, 5), 2, 4.0, tmp_path)
+    assert three.draw()
+    assert len(stub.drawn) == 18
+    assert {scale for _, scale in stub.drawn} == {4.0, 7.0}
+    found = {(row["loras"], row["label"]): row for row in three.rows()}
+    assert found[5, "merge"]["sets"] == 3
+    assert found[5, "merge"]["identity right"]["mean"] == 0.8
+    assert found[5, "merge"]["right by category"]["style"] == 0.0
+    assert found[5, "hot"]["auto ahead"]["mean"] == 0.0
 
 
 def test_the_page_is_what_its_results_say() -> None:
