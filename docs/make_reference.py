@@ -58,6 +58,8 @@ def methods() -> str:
         + "".join(rows)
         + "\nAll of them on the bundled model, two, three and five LoRAs, the same prompts and seed for all "
         "(`python -m benchmarks.methods`):\n\n![A sheet of pictures, three for each method](pictures/sheet.png)\n\n"
+        "[Compared](comparison.md) on sets of the bundled model's LoRAs, by scores with intervals; what was tried for "
+        "`auto`.\n\n"
         "`lorafusion methods` says the same in a terminal. How to add one: [Contributing](../../CONTRIBUTING.md).\n"
     )
 

@@ -87,13 +87,17 @@ class Studio:
         return pocket.detector(), pocket.identity(), pocket.clip(), pocket.naturalness()
 
     def draw(
-        self, prompts: Sequence[str], seeds: Sequence[int], plan: Plan | None = None
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        plan: Plan | None = None,
+        guidance: float = pocket.GUIDANCE,
     ) -> Pictures:
         """Pictures [n, 64, 64, 3], each from the noise of its own seed."""
         noise = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         with self._applied(plan):
             made = self.pipe(
-                list(prompts), num_inference_steps=self.steps, guidance_scale=pocket.GUIDANCE,
+                list(prompts), num_inference_steps=self.steps, guidance_scale=guidance,
                 generator=noise,
             )  # fmt: skip
         return stacked(made.images)

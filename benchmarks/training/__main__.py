@@ -21,7 +21,7 @@ from PIL import Image
 from benchmarks.files import write_whole
 from benchmarks.provenance import ROOT, provenance
 from benchmarks.training import concept, page
-from benchmarks.training.drawn import measure
+from benchmarks.training.drawn import concept_drawn, measure
 
 CHECKPOINT = "checkpoint.safetensors"
 CLASSES = ("a bear", "a rabbit in the snow", "a cat at the beach", "a robot in the city",
@@ -45,6 +45,7 @@ def main() -> None:
         words = command(home / "penguin", asked.steps, asked.class_images)
         trained = train(home, words, asked.steps)
         drawn, sheet = measure(home / "whole" / "penguin.safetensors", home, asked.seeds)
+        shifted = shifts(home, words, asked.seeds, drawn)
         sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST).save(
             asked.picture
         )
@@ -53,6 +54,7 @@ def main() -> None:
     told = {
         **trained,
         **drawn,
+        "spectral": shifted,
         "provenance": provenance("python -m benchmarks.training", [], **settings),
     }
     text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
@@ -90,6 +92,20 @@ def train(home: Path, words: Sequence[str], steps: int) -> dict[str, Any]:
         "killed": {"checkpoint seen at step": killed_at, "resumed after step": rest["resumed_at"]},
         "sha256": dict(zip(("never stopped", "killed and resumed"), hashes, strict=True)),
         "the same bytes": hashes[0] == hashes[1],
+    }
+
+
+def shifts(home: Path, words: Sequence[str], seeds: int, drawn: dict[str, Any]) -> dict[str, Any]:
+    """Spectral shifts of the same pictures: how often they draw the concept, alone."""
+    (home / "spectral").mkdir()
+    asked = ["train", "spectral", *words[2:]]
+    made = json.loads(_lorafusion(asked, home / "spectral"))
+    share = concept_drawn(home / "spectral" / "penguin.safetensors", seeds)
+    return {
+        "curve": made["curve"],
+        "modules": made["modules"],
+        "bytes": (home / "spectral" / "penguin.safetensors").stat().st_size,
+        "concept drawn": {"base": drawn["concept drawn"]["base"], "with the shifts": share},
     }
 
 

@@ -64,6 +64,19 @@ def measure(path: Path, home: Path, seeds: int) -> tuple[dict[str, Any], Image.I
     return figures, sheet
 
 
+def concept_drawn(path: Path, seeds: int) -> float:
+    """The share of pictures that show the concept where it is asked for, with this file alone open.
+
+    Args:
+        path: a LoRA, or spectral shifts written as one.
+        seeds: pictures of each prompt.
+    """
+    pipe, judge, alone = lf.pocket.pipeline(), Judge(), _open(lf.read(path))
+    pipe.set_progress_bar_config(disable=True)
+    shares = [judge.share(draw(pipe, text, alone, seeds), concept.CLASS) for text in ASKING]
+    return round(float(np.mean(shares)), 4)
+
+
 def draw(pipe: Any, prompt: str, plan: lf.Plan | None, seeds: int) -> Sequence[Image.Image]:
     """Pictures of a prompt by the base, or with a plan's LoRAs."""
     with lf.apply(pipe, plan) if plan else nullcontext():

@@ -33,7 +33,7 @@ def figures(results: dict[str, Any]) -> str:
     seeds, curve, killed = given["seeds of each prompt"], results["curve"], results["killed"]
     same = "the same bytes as" if results["the same bytes"] else "**other bytes than**"
     concept, others = results["concept drawn"], results["other characters drawn"]
-    export = results["export"]
+    export, shifts = results["export"], results["spectral"]
     lines = [
         f"{given['images']} pictures, {given['class images']} of the class, {given['steps']} steps: "
         f"{results['seconds'] / 60:.1f} minutes on {machine['processor']}, threads of torch: "
@@ -50,6 +50,10 @@ def figures(results: dict[str, Any]) -> str:
         f"{others['with the LoRA']:.0%} with the LoRA open as well, in {others['base']:.0%} without it. Routing was "
         f"right for {results['routed right']} prompts. Exported with `crown` to one file, the picture of "
         f"\"{export['prompt']}\" differs by at most {export['largest difference of a pixel, of 255']} of 255.",
+        "",
+        f"Spectral shifts of the same pictures, as many steps: a penguin in "
+        f"{shifts['concept drawn']['with the shifts']:.0%} of the pictures that asked for one; {shifts['modules']} "
+        f"modules, {shifts['bytes'] / 1e6:.1f} MB.",
         "",
         "| prompt | routed to | seen as | base | with the LoRA |",
         "|---|---|---|---|---|",

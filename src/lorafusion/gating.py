@@ -6,7 +6,7 @@ Wu et al., "Mixture of LoRA Experts", ICLR 2024, arXiv:2404.13628, section 3.2, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float
@@ -39,10 +39,15 @@ class LearnedGates:
     Attributes:
         names: of the N LoRAs, in the order that the gates were trained in.
         blocks: path of the block inside the denoiser -> its gate.
+        hashes: name -> sha256 of the LoRA's file, "" where there was none.
     """
 
     names: tuple[str, ...]
     blocks: Mapping[str, BlockGate]
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"for {' '.join(self.names)}"
 
     def logits(self, path: str, effects: Float[Tensor, "n b *x"]) -> Float[Tensor, "b n"]:
         """epsilon / tau of one block.

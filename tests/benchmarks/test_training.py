@@ -29,6 +29,11 @@ MADE: dict[str, Any] = {
     "other characters drawn": {"base": 1.0, "with the LoRA": 0.5},
     "routed right": "9 of 9",
     "export": {"prompt": "a penguin wearing a crown", "largest difference of a pixel, of 255": 1},
+    "spectral": {
+        "modules": 90,
+        "bytes": 9_000_000,
+        "concept drawn": {"base": 0.0, "with the shifts": 0.625},
+    },
     "accuracy of the judge": 0.99,
     "prompts": [
         {
@@ -60,4 +65,8 @@ def test_figures_say_it_when_a_killed_run_ended_otherwise() -> None:
     assert "wrote the same bytes as a run" in page.figures(MADE)
     assert "wrote **other bytes than** a run" in page.figures(MADE | {"the same bytes": False})
     assert "2.0 minutes" in page.figures(MADE)
+    assert (
+        "a penguin in 62% of the pictures that asked for one; 90 modules, 9.0 MB"
+        in page.figures(MADE)
+    )
     assert "| a robot | - | robot | 100% | 50% |" in page.figures(MADE)

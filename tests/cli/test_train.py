@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from lorafusion import formats
-from tests.cli.conftest import Ran, World
+from tests.cli.conftest import NAMES, Ran, World
 from tests.training.conftest import write_images
 
 pytest.importorskip("peft")
@@ -149,3 +149,39 @@ def test_spectral_shifts_by_the_command(
     assert {delta.rank for delta in lora.deltas.values()} == {1}
     assert lora.metadata["lorafusion.kind"] == "spectral"
     assert lora.triggers == ("pingano penguin",)
+
+
+def test_gates_by_the_command(lf: Callable[..., Ran], world: World) -> None:
+    base = [*world.library, "--base", world.base, "--device", "cpu"]
+    names = list(NAMES[:2])
+    words = ("--steps", "1", "--batch", "1", "--pictures", "1", "--size", "16")
+    ran = lf("train", "gates", *names, "--out", "g.safetensors", *base, *words, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert sum(ran.json["shares"].values()) == pytest.approx(1.0)
+    assert list(ran.json["shares"]) == names
+    prompt = f"{names[0]} and {names[1]}"
+    ran = lf("generate", prompt, *world.options, "--method", "mole")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "lorafusion train gates" in ran.err
+    words = ("--method", "mole", "--option", "gates=g.safetensors", "--out", "g.png", "--json")
+    ran = lf("generate", prompt, *world.options, *words)
+    assert ran.code == 0, ran.err
+    assert ran.json["images"][0]["record"]["options"] == {"gates": "g.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--out", "x.bin"], "ends in .safetensors"),
+        (["nobody"], "Unknown LoRA 'nobody'"),
+        (["--balance", "-1"], "balance -1"),
+        (["--pictures", "0"], "pictures is 0"),
+    ],
+)
+def test_what_is_wrong_with_gates_is_one_line(
+    words: list[str], why: str, lf: Callable[..., Ran], world: World
+) -> None:
+    given = [*world.library, "--base", world.base, "--out", "x.safetensors"]
+    ran = lf("train", "gates", *NAMES[:2], *given, *words)
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert why in ran.err

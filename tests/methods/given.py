@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from lorafusion.gating import LearnedGates
 from lorafusion.lora import LoRA, LowRank
-from lorafusion.methods import METHODS, asks_base, plan
+from lorafusion.methods import METHODS, asks_base, options_of, plan
 from lorafusion.plan import Candidate, Plan, Route
 
 SHAPES = {
@@ -78,7 +79,10 @@ class FakeBase:
 
 
 def planned(name: str, asked: Route, steps: int = 6, **options: Any) -> Plan:
-    """The method's plan, with a base where it asks for one."""
+    """The method's plan, with a base where it asks for one, and gates where it takes them."""
+    if "gates" in options_of(name):
+        names = [one.name for one in asked.chosen]
+        options = {"gates": LearnedGates.even(names, {"one": 6}), **options}
     return plan(name, asked, steps, base=FakeBase() if asks_base(name) else None, **options)
 
 

@@ -12,7 +12,7 @@ from lorafusion.errors import BadOption
 from lorafusion.lora import LoRA, LowRank
 from lorafusion.methods import plan
 from lorafusion.methods.purify import purified
-from lorafusion.methods.strengths import evened, size, within
+from lorafusion.methods.strengths import evened, room, size, within
 from lorafusion.methods.timing import ramps
 from lorafusion.plan import Plan
 from tests.methods.given import SHAPES, FakeBase, change, lora, planned, route, same
@@ -103,12 +103,23 @@ def test_auto_puts_its_parts_together() -> None:
     assert set(pure.loras[0].deltas) == set(SHAPES)
 
 
-def test_auto_evens_half_way_unless_told() -> None:
+def test_auto_evens_as_far_as_told() -> None:
     asked = route([1.0, 0.5])
     sizes = [size(lora(i)) for i in (0, 1)]
     middle = math.sqrt(sizes[0] * sizes[1])
     expected = [w * math.sqrt(middle / one) for w, one in zip((1.0, 0.5), sizes, strict=True)]
-    assert planned("auto", asked, 1).gates.flatten().tolist() == pytest.approx(expected)
+    assert planned("auto", asked, 1, even=0.5).gates.flatten().tolist() == pytest.approx(expected)
+    assert planned("auto", asked, 1).gates.flatten().tolist() == [1.0, 0.5]
+
+
+def test_styles_stand_back_among_many_others() -> None:
+    kinds = ["character", "style", "object", "background", "style"]
+    assert room(kinds, 2.0).tolist() == [1.0, 0.5, 1.0, 1.0, 0.5]
+    assert room(kinds[:3], 2.0).tolist() == [1.0, 1.0, 1.0]
+    assert room(kinds, 0.0).tolist() == [1.0] * 5
+    assert room(["style"], 0.5).tolist() == [1.0]
+    made = planned("auto", route([1.0, 0.8, 1.0, 1.0], kinds[:4]), 2, reach=1.5)
+    assert made.gates[0, 0].tolist() == pytest.approx([1.0, 0.4, 1.0, 1.0])
 
 
 def test_a_style_alone_is_not_tilted() -> None:

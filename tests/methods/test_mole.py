@@ -184,7 +184,9 @@ def test_mole_says_what_it_lacks() -> None:
     two = route([1.0, 1.0]).chosen
     loras = tuple(one.source.load() for one in two)
     assert mole((), (), 3).gates.shape == (3, 1, 0)
-    with pytest.raises(BadOption, match="gates is None; mole needs the LearnedGates"):
+    with pytest.raises(
+        BadOption, match="gates is None; make them with lorafusion train gates lora-0 lora-1"
+    ):
         mole(two, loras, 3)
     with pytest.raises(BadOption, match="trained for lora-0, other, not for lora-1"):
         mole(two, loras, 3, gates=LearnedGates.even(("lora-0", "other"), {"x": 4}))

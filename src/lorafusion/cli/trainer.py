@@ -55,9 +55,9 @@ def carry_out(kind: str, recipe: Recipe, task: Task) -> None:
         pipe = setup.open_base(task.base, recipe.precision, task.device)
     brush = training.Brush(guidance=setup.guidance(task.base), size=recipe.size)
     samples = training.Samples(task.samples, folder / "samples", recipe.save_every, brush)
-    with _progress("images of the class") as on_picture:
+    with progress("images of the class") as on_picture:
         prior = training.prior(pipe, task.classes, task.class_images, brush, on_picture)
-    with _progress("steps") as on_step:
+    with progress("steps") as on_step:
         made = training.train(
             kind, pipe, shown, recipe, task.about, folder,
             prior=prior, samples=samples, on_step=on_step, restart=task.restart,
@@ -75,13 +75,22 @@ def _check(task: Task) -> None:
         UnknownName: a format that is not written.
         NotWritable: the folder is missing or refuses.
     """
-    out = task.out
-    if out.suffix != ".safetensors":
-        raise BadOption(f"--out is {str(out)!r}; a LoRA file ends in .safetensors")
     if task.class_images < 1:
         raise BadOption(f"--class-images is {task.class_images}; it must be at least 1")
     if task.form not in WRITTEN:
         raise UnknownName(unknown("format", task.form, list(WRITTEN)))
+    check_out(task.out)
+
+
+def check_out(out: Path) -> None:
+    """Find out before hours of work that a file could not be written.
+
+    Raises:
+        BadOption: not a .safetensors file.
+        NotWritable: the folder is missing or refuses.
+    """
+    if out.suffix != ".safetensors":
+        raise BadOption(f"--out is {str(out)!r}; give a file that ends in .safetensors")
     try:
         with tempfile.TemporaryFile(dir=out.parent):
             pass
@@ -92,7 +101,7 @@ def _check(task: Task) -> None:
 
 
 @contextmanager
-def _progress(title: str) -> Iterator[Callable[..., None]]:
+def progress(title: str) -> Iterator[Callable[..., None]]:
     """A bar with the time left on stderr, where that is a terminal: ``told(done, all[, loss])``."""
     from rich.progress import (
         BarColumn,

@@ -13,6 +13,7 @@ from lorafusion.families import recognise
 from lorafusion.formats import about, container, peft_config
 from lorafusion.formats.container import PICKLES
 from lorafusion.formats.format import Format
+from lorafusion.formats.gates import read_gates, write_gates
 from lorafusion.formats.header import Header
 from lorafusion.formats.kept import Kept
 from lorafusion.formats.table import FORMATS, format_of
@@ -136,4 +137,16 @@ def _where(path: Path) -> Iterator[None]:
         raise type(error)(f"{path}: {error}") from error
 
 
-__all__ = ["FORMATS", "KEPT", "PICKLES", "Format", "Header", "family_of", "header", "read", "write"]
+__all__ = [
+    "FORMATS",
+    "KEPT",
+    "PICKLES",
+    "Format",
+    "Header",
+    "family_of",
+    "header",
+    "read",
+    "read_gates",
+    "write",
+    "write_gates",
+]

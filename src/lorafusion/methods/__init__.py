@@ -22,6 +22,12 @@ Method = Callable[..., Plan]
 BASE = "base"
 """The keyword argument of methods that ask about the base model; not an option."""
 
+READERS: Registry[Callable[[str], object]] = Registry(
+    "reader", "lorafusion.readers", {"gates": "lorafusion.formats.gates:read_gates"}
+)
+"""Options that are read from a file: name -> what reads it. So methods are given what is in it, as they
+are given LoRAs, and see no file."""
+
 METHODS: Registry[Method] = Registry(
     "method",
     "lorafusion.methods",
@@ -33,6 +39,7 @@ METHODS: Registry[Method] = Registry(
         "fusion": "lorafusion.methods.fusion:fusion",
         "svd": "lorafusion.methods.svd:svd",
         "svdiff": "lorafusion.methods.svdiff:svdiff",
+        "mole": "lorafusion.methods.mole:mole",
         "switch": "lorafusion.methods.switch:switch",
         "composite": "lorafusion.methods.composite:composite",
         "w-switch": "lorafusion.methods.w_switch:w_switch",
@@ -81,6 +88,7 @@ def plan(
     Raises:
         UnknownName: no such method, or no such option of the method.
         BadOption: an option out of its range, or a strength for a LoRA that cannot be rewritten.
+        UnreadableFile, UnknownFormat: the file that an option names.
     """
     function = METHODS[method]
     known = options_of(method)
@@ -94,11 +102,12 @@ def plan(
     chosen = route.chosen
     loras = tuple(candidate.source.load() for candidate in chosen)
     asked = {BASE: base} if asks_base(method) else {}
+    read = _read(options)
     card = card_of(method)
     if card is not None and card.rewrites:
-        made = function(chosen, scaled(chosen, loras), steps, **asked, **options)
+        made = function(chosen, scaled(chosen, loras), steps, **asked, **read)
     else:
-        made = opened(function(chosen, loras, steps, **asked, **options), chosen, loras)
+        made = opened(function(chosen, loras, steps, **asked, **read), chosen, loras)
     return replace(made.scaled(strength), method=_label(method, strength, options))
 
 
@@ -121,6 +130,14 @@ def card_of(method: str) -> Card | None:
     """The `CARD` in the method's file; None where another package's has none."""
     card = getattr(inspect.getmodule(METHODS[method]), "CARD", None)
     return card if isinstance(card, Card) else None
+
+
+def _read(options: dict[str, object]) -> dict[str, object]:
+    """The options, with what is in its file for each that names one."""
+    return {
+        name: READERS[name](value) if name in READERS and isinstance(value, str) else value
+        for name, value in options.items()
+    }
 
 
 def _label(method: str, strength: float, options: dict[str, object]) -> str:

@@ -1,7 +1,8 @@
-"""Auto: each LoRA as strong as the prompt asks, evened by its size; more parts can be switched on.
+"""Auto: each LoRA as strong as the prompt asks, styles making room for the others; more parts can be switched on.
 
-Ours. It joins the routed weights of LoRA Fusion (Mathematics 2024, 12, 3474) with evened sizes, a budget of strength,
-timing by category and the router of SSR-Merge (arXiv:2606.10617). `python -m benchmarks.methods compare` measures each.
+Ours. It joins the routed weights of LoRA Fusion (Mathematics 2024, 12, 3474) with room between LoRAs, a budget of
+strength, evened sizes, timing by category and the router of SSR-Merge (arXiv:2606.10617). `python -m
+benchmarks.methods compare` measures it, and with `--tried` each part: `docs/methods/comparison.md`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from lorafusion.errors import BadOption
 from lorafusion.lora import LoRA
 from lorafusion.methods.card import Card
 from lorafusion.methods.purify import purified
-from lorafusion.methods.strengths import asked, evened, within
+from lorafusion.methods.strengths import asked, evened, room, within
 from lorafusion.methods.timing import ramps
 from lorafusion.plan import Candidate, Plan
 
 CARD = Card(
-    formula="W0 + sum_l g_l(s) D'_l;  g = w_l evened by size, within a budget, tilted in time;  D' = D or purified",
+    formula="W0 + sum_l g_l D_l;  g_l = w_l, for a style w_l min(1, reach / (L - 1))",
     exportable=True,
     base=True,
 )
@@ -31,8 +32,9 @@ def auto(
     loras: Sequence[LoRA],
     steps: int,
     *,
-    budget: float = 3.0,
-    even: float = 0.5,
+    reach: float = 2.0,
+    budget: float = 0.0,
+    even: float = 0.0,
     tilt: float = 0.0,
     purify: bool = False,
     ridge: float = 1e-4,
@@ -47,8 +49,10 @@ def auto(
         chosen: L routed LoRAs.
         loras: the same LoRAs, read.
         steps: denoising steps S.
-        budget: what the strengths may sum to; 0 for no bound. Up to three LoRAs at weight 1 never
-            reach the default; five without one burn the picture out.
+        reach: among how many others a style acts in full; among more its strength falls as their number
+            grows. A style changes every part of the picture, and so what each of the others
+            has learned; the others keep to their own parts. 0 for no bound.
+        budget: what the strengths may sum to; 0 for no bound.
         even: how far LoRAs of different size are brought together, 0 to 1.
         tilt: how much places act earlier and styles later, 0 to 1.
         purify: take away what each LoRA does to the others' signals (`ssr`), keeping them apart.
@@ -58,17 +62,18 @@ def auto(
     Raises:
         BadOption: an option out of its range, no base, or a DoRA where `purify` is on.
     """
-    if budget < 0 or not 0 <= even <= 1 or not 0 <= tilt <= 1 or not ridge > 0:
+    if min(reach, budget) < 0 or not 0 <= even <= 1 or not 0 <= tilt <= 1 or not ridge > 0:
         raise BadOption(
-            f"budget is {budget}, even {even}, tilt {tilt}, ridge {ridge}; auto takes budget from 0, even and "
-            "tilt 0 to 1, ridge over 0"
+            f"reach is {reach}, budget {budget}, even {even}, tilt {tilt}, ridge {ridge}; auto takes reach and budget "
+            "from 0, even and tilt 0 to 1, ridge over 0"
         )
     if not chosen:
         return Plan.of((), torch.zeros(steps, 1, 0))
-    strengths = within(asked(chosen) * evened(loras, even), budget)
+    categories = [candidate.source.category for candidate in chosen]
+    strengths = within(asked(chosen) * evened(loras, even) * room(categories, reach), budget)
     # A LoRA alone has no one to make room for.
     several = tilt if len(chosen) > 1 else 0.0
-    gates = strengths * ramps([c.source.category for c in chosen], steps, several)
+    gates = strengths * ramps(categories, steps, several)
     if purify and len(loras) > 1:
         if base is None:
             raise BadOption(

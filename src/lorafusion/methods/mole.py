@@ -6,6 +6,7 @@ Wu et al., "Mixture of LoRA Experts", ICLR 2024, arXiv:2404.13628, section 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -27,7 +28,7 @@ def mole(
     loras: Sequence[LoRA],
     steps: int,
     *,
-    gates: LearnedGates | None = None,
+    gates: LearnedGates | str | None = None,
 ) -> Plan:
     """Open all LoRAs, and let the learned gates weigh them block by block: gates [S, 1, L] of ones.
 
@@ -38,19 +39,33 @@ def mole(
         chosen: L routed LoRAs.
         loras: the same LoRAs, read.
         steps: denoising steps S.
-        gates: trained for these LoRAs, perhaps among others.
+        gates: trained for these LoRAs, perhaps among others; `plan` reads them where it is given the
+            path of their file.
 
     Raises:
         BadOption: no gates, or a LoRA that they were not trained for.
     """
     if not loras:
         return Plan.of((), torch.zeros(steps, 1, 0))
+    names = [one.name for one in chosen]
     if not isinstance(gates, LearnedGates):
-        raise BadOption(f"gates is {gates!r}; mole needs the LearnedGates trained for its LoRAs")
-    strangers = [one.name for one in chosen if one.name not in gates.names]
+        raise BadOption(
+            f"mole needs gates trained for its LoRAs, and gates is {gates!r}; make them with lorafusion train gates "
+            f"{' '.join(names)} --out gates.safetensors, and give --option gates=gates.safetensors"
+        )
+    strangers = [name for name in names if name not in gates.names]
     if strangers:
         raise BadOption(
-            f"the gates were trained for {', '.join(gates.names)}, not for {', '.join(strangers)}; "
-            "train gates for this set, or leave it out"
+            f"the gates were trained for {', '.join(gates.names)}, not for {', '.join(strangers)}; train gates for "
+            f"this set with lorafusion train gates {' '.join(names)}, or leave it out"
         )
-    return Plan.of(tuple(loras), torch.ones(steps, 1, len(loras))).with_learned(gates)
+    for name, lora in zip(names, loras, strict=True):
+        trained = gates.hashes.get(name, "")
+        if trained and lora.sha256 and trained != lora.sha256:
+            raise BadOption(
+                f"the gates were trained for another file called {name} (sha256 {trained[:12]}, now "
+                f"{lora.sha256[:12]}); train gates for this set anew"
+            )
+    # The gates know the LoRAs by their names in the route.
+    called = tuple(replace(lora, name=name) for name, lora in zip(names, loras, strict=True))
+    return Plan.of(called, torch.ones(steps, 1, len(loras))).with_learned(gates)

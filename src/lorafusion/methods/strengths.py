@@ -1,4 +1,4 @@
-"""How strong each LoRA is to be: its weight, evened out by its size, within a budget for all."""
+"""How strong each LoRA is to be: its weight, evened by its size, with room for others, within a budget for all."""
 
 from __future__ import annotations
 
@@ -50,6 +50,18 @@ def within(strengths: Float[Tensor, " l"], budget: float) -> Float[Tensor, " l"]
     """The strengths, scaled down together where they sum to more than the budget; 0 for none: [L]."""
     total = float(strengths.sum())
     return strengths * (budget / total) if 0 < budget < total else strengths
+
+
+def room(categories: Sequence[str], reach: float) -> Float[Tensor, " l"]:
+    """Factors by which styles stand back among many others: min(1, reach / others) for a style, else 1: [L].
+
+    Args:
+        categories: of the L LoRAs.
+        reach: among how many others a style acts in full; 0 for no bound.
+    """
+    others = len(categories) - 1
+    share = min(1.0, reach / others) if reach > 0 and others > 0 else 1.0
+    return torch.tensor([share if category == "style" else 1.0 for category in categories])
 
 
 def asked(chosen: Sequence[Candidate]) -> Float[Tensor, " l"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lorafusion.errors import BadOption
+from lorafusion.errors import BadOption, NotWritable
 from lorafusion.formats import container
 
 FILE = "checkpoint.safetensors"
@@ -104,3 +105,24 @@ def restore(
         state.setdefault(int(place), {})[moment] = value
     optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
     return curve
+
+
+def forget(work: Path) -> None:
+    """Remove the checkpoint of a training, and its folder where nothing else is in it."""
+    (work / FILE).unlink(missing_ok=True)
+    with suppress(OSError):
+        work.rmdir()
+
+
+def make(work: Path) -> None:
+    """Make the folder of a checkpoint, where it is missing.
+
+    Raises:
+        NotWritable: it cannot be made.
+    """
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritable(
+            f"{work}: cannot be made ({error.strerror}); choose a folder that is yours"
+        ) from None

@@ -16,8 +16,8 @@ ENCODERS = ("text_encoder", "text_encoder_2")
 
 
 @runtime_checkable
-class Learner(Protocol):
-    """What learns: trainable numbers of some kind in a pipeline's layers, and the LoRA that they are."""
+class Learning(Protocol):
+    """Trainable numbers of some kind in a pipeline."""
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -25,6 +25,11 @@ class Learner(Protocol):
 
     def parameters(self, component: str) -> dict[str, nn.Parameter]:
         """Name -> what is trained of one component, in an order that does not change."""
+
+
+@runtime_checkable
+class Learner(Learning, Protocol):
+    """What learns in a pipeline's layers, and the LoRA that it is."""
 
     def deltas(self) -> dict[str, LowRank]:
         """Target path -> what has been learned so far."""

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,13 +13,9 @@ from torch import Tensor, nn
 
 from lorafusion.errors import RunError
 from lorafusion.training import checkpoint
-from lorafusion.training.chance import generator, order
 from lorafusion.training.checkpoint import Entry
-from lorafusion.training.layers import Learner
-from lorafusion.training.lessons import Lessons
-from lorafusion.training.objective import Objective
+from lorafusion.training.layers import Learning
 from lorafusion.training.recipe import Recipe
-from lorafusion.training.words import Words, conditions
 
 OnStep = Callable[[int, int, float], object]
 """``on_step(done, all, loss)``, after each step and its checkpoint."""
@@ -31,25 +26,15 @@ class Run:
     """One training on its way.
 
     Attributes:
-        pipe: with what learns in it.
         recipe: its numbers.
-        size: height and width of the pictures.
-        concept: what is to be learned.
-        prior: what is not to be forgotten; none for no prior preservation.
-        words: captions for the unet.
-        objective: noise and loss.
+        loss: of one forward, by its number, which with the recipe's seed decides what it draws.
         weights: name -> what is trained.
         optimiser: of them.
         curve: losses so far.
     """
 
-    pipe: Any
     recipe: Recipe
-    size: int
-    concept: Lessons
-    prior: Lessons | None
-    words: Words
-    objective: Objective
+    loss: Callable[[int], Float[Tensor, ""]]
     weights: dict[str, nn.Parameter]
     optimiser: torch.optim.Optimizer
     curve: list[Entry] = field(default_factory=list[Entry])
@@ -60,7 +45,7 @@ class Run:
         return self.curve[-1].step if self.curve else 0
 
 
-def optimiser_of(learner: Learner, recipe: Recipe) -> torch.optim.Optimizer:
+def optimiser_of(learner: Learning, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW over all that learns, the text encoders' at their own rate; `factor` of each step multiplies both."""
     groups = [
         {
@@ -106,7 +91,7 @@ def _step(run: Run, step: int) -> float:
     total = 0.0
     for part in range(recipe.accumulate):
         number = step * recipe.accumulate + part
-        value = _loss(run, number) / recipe.accumulate
+        value = run.loss(number) / recipe.accumulate
         value.backward()
         total += float(value.detach())
     if total != total or total in (float("inf"), float("-inf")):
@@ -119,38 +104,3 @@ def _step(run: Run, step: int) -> float:
     run.optimiser.step()
     run.optimiser.zero_grad(set_to_none=True)
     return total
-
-
-def _loss(run: Run, number: int) -> Float[Tensor, ""]:
-    """The weighted squared error of one forward, of the concept and of its class."""
-    draw = generator(run.recipe.seed, 0, number)
-    latents, captions, shares = _batch(run, number, draw)
-    unet = run.pipe.unet
-    steps = run.objective.levels(len(latents), draw).to(unet.device)
-    noise = torch.randn(latents.shape, generator=draw).to(unet.device)
-    latents = latents.to(unet.device)
-    noisy = run.objective.noise.add_noise(latents, noise, steps)
-    half = run.recipe.precision != "float32"
-    with torch.autocast(unet.device.type, torch.bfloat16, enabled=half):
-        told = conditions(run.words.of(captions), run.size)
-        guess = unet(noisy.to(unet.dtype), steps, **told).sample.float()
-    error = (guess - run.objective.target(latents, noise, steps)).square().mean(dim=(1, 2, 3))
-    weights = run.objective.weight(steps) * torch.tensor(shares).to(unet.device)
-    # Both halves of a batch are means of their own, as in DreamBooth's sum of two losses.
-    return (weights * error).sum() / run.recipe.batch
-
-
-def _batch(
-    run: Run, number: int, draw: torch.Generator
-) -> tuple[Float[Tensor, "n c h w"], list[str], list[float]]:
-    """Latents, captions and weights of the pictures of one forward."""
-    recipe, latents, captions, shares = run.recipe, list[Tensor](), list[str](), list[float]()
-    for which, (known, share) in enumerate(((run.concept, 1.0), (run.prior, recipe.prior_weight))):
-        if known is None:
-            continue
-        seed = 2 * recipe.seed + which
-        rows = order(seed, number * recipe.batch, recipe.batch, len(known))
-        latents.append(known.latents(rows, draw))
-        captions += known.texts(rows)
-        shares += [share] * recipe.batch
-    return torch.cat(latents), captions, shares

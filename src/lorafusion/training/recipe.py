@@ -119,3 +119,10 @@ SPECTRAL = Recipe(rate=1e-3, rank=4_096)
 
 POCKET_SPECTRAL = changed(POCKET, rate=2e-2, text_rate=5e-3, rank=4_096)
 """Spectral shifts of pocket."""
+
+GATES = Recipe(steps=400, batch=2, rate=1e-3)
+"""MoLE's gates, with the steps and pictures of Wu et al. (arXiv:2404.13628, section 4.1). Their rate is 1e-5 for
+matrices that see every token; ours see their mean and have as many times fewer rows."""
+
+POCKET_GATES = changed(GATES, batch=4, rate=1e-2, save_every=50)
+"""MoLE's gates for pocket."""

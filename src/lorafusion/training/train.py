@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from lorafusion.errors import BadOption, InputError, NotWritable, UnknownName, WrongBase
+from lorafusion.errors import BadOption, InputError, UnknownName, WrongBase
 from lorafusion.families import recognise
 from lorafusion.generate.describe import fingerprint
 from lorafusion.lora import LoRA, LowRank
@@ -21,6 +21,7 @@ from lorafusion.training import checkpoint
 from lorafusion.training.about import About, header
 from lorafusion.training.adapters import adapted
 from lorafusion.training.checkpoint import Entry
+from lorafusion.training.denoising import Denoising
 from lorafusion.training.draw import Samples
 from lorafusion.training.examples import Example, digest
 from lorafusion.training.layers import Learner
@@ -105,15 +106,16 @@ def train(
     concept = lessons(pipe, shown, size)
     kept = lessons(pipe, prior, size) if prior else None
     if restart:
-        forget(work)
-    _make(work)
+        checkpoint.forget(work)
+    checkpoint.make(work)
     with KINDS[kind](pipe, recipe) as learner:
         words = Words(pipe, live=bool(recipe.text_rate))
         words.learn([*concept.captions, *(kept.captions if kept else ())])
         weights, optimiser = _named(learner), optimiser_of(learner, recipe)
         curve = checkpoint.restore(work / checkpoint.FILE, weights, optimiser, settings)
         begun = curve[-1].step if curve else 0
-        run = Run(pipe, recipe, size, concept, kept, words, objective, weights, optimiser, curve)
+        teaching = Denoising(pipe, recipe, size, concept, kept, words, objective)
+        run = Run(recipe, teaching.loss, weights, optimiser, curve)
 
         def told(done: int, most: int, loss: float) -> None:
             if on_step is not None:
@@ -129,13 +131,6 @@ def train(
     lora = LoRA(about.name, deltas, family=family, category=about.category,
                 triggers=about.triggers, metadata=told_of)  # fmt: skip
     return Trained(lora, tuple(run.curve), begun)
-
-
-def forget(work: Path) -> None:
-    """Remove the checkpoint of a training, and its folder where nothing else is in it."""
-    (work / checkpoint.FILE).unlink(missing_ok=True)
-    with suppress(OSError):
-        work.rmdir()
 
 
 def _network(kind: str, deltas: Mapping[str, LowRank]) -> dict[str, str]:
@@ -199,12 +194,3 @@ def _check_peft() -> None:
             "training needs the package peft, which is not installed; "
             "run pip install 'lorafusion[training]'"
         )
-
-
-def _make(work: Path) -> None:
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NotWritable(
-            f"{work}: cannot be made ({error.strerror}); choose a folder that is yours"
-        ) from None
