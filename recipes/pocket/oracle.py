@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lorafusion.evaluation.testbeds.pocket import set_of
 from lorafusion.pocket import world
-from lorafusion.pocket.testbed import Combination
 from recipes.pocket.loras import fingerprint, teach
 from recipes.pocket.plans import LoraPlan
 from recipes.pocket.settings import Settings
@@ -49,16 +49,16 @@ def train(settings: Settings, base: Path, names: Sequence[str], work: Path) -> P
     Args:
         settings: the recipe.
         base: the saved base model.
-        names: individuals, the character first, then in the order of the categories.
+        names: individuals: one character, and at most one of each other category.
         work: folder of checkpoints.
     Raises:
         UnknownName: no such individual.
         BadOption: not a set of the testbed.
     """
-    combination = Combination(tuple(names))
+    name = set_of(names).name
     count = len(names)
-    plan = LoraPlan(combination.key, RANK * count, RANK * count, True, "diffusers")
+    plan = LoraPlan(name, RANK * count, RANK * count, True, "diffusers")
     larger = replace(settings, lora_steps=count * settings.lora_steps)
-    target = work / "oracles" / f"{combination.key}.safetensors"
+    target = work / "oracles" / f"{name}.safetensors"
     teach(larger, base, plan, scenes(settings, names), (target, fingerprint(base)))
     return target

@@ -98,6 +98,15 @@ class Testbed:
     source: str = ""
 
     @property
+    def fingerprint(self) -> str:
+        """12 hex digits over all sets, prompts and settings."""
+        text = "\n".join(
+            [*(f"{one.name}\t{one.setting}\t{one.prompt}" for one in self.combinations)]
+            + [f"{name}\t{one}" for name, one in self.settings.items()]
+        )
+        return _hash(text)[:12]
+
+    @property
     def sizes(self) -> dict[int, int]:
         """Number of LoRAs in a set -> how many sets have so many."""
         lengths = sorted(len(one.elements) for one in self.combinations)
