@@ -190,6 +190,10 @@ def test_an_arm_may_be_made_on_some_sets_alone(tmp_path: Path) -> None:
         counts[unit.arm.name] += 1
     assert counts == {"naive": 3, "alone": 1}
     assert [arm.name for arm in made.arms] == ["naive", "alone"]
+    few = bench(tmp_path, "sizes = [2, 3]\nsets = [2, 1]")
+    assert few.bed.sizes == {2: 2, 3: 1}
+    left = bench(tmp_path, 'without = ["crown"]')
+    assert [one.name for one in left.bed.combinations] == ["one-robot-library"]
 
 
 def test_images_made_together_are_those_made_alone_up_to_rounding(tmp_path: Path) -> None:
@@ -263,6 +267,9 @@ def test_a_missing_lora_is_named_before_anything_is_opened(tmp_path: Path) -> No
         ('choice = "free"', "Unknown choice"),
         ('encoder = "pipeline"', "several base models"),
         ("sets = 4", "sets is 4"),
+        ('without = ["crwn"]', "Did you mean 'crown'"),
+        ('without = ["robot"]', "has no set without robot"),
+        ("sets = [1]", "one number for each of sizes"),
         ("steps = 0", "steps is 0"),
         ('testbed = "no.toml"', "cannot be read as TOML"),
         ('speed = "high"', "Unknown field 'speed'"),

@@ -23,7 +23,8 @@ from lorafusion.evaluation.testbeds import Testbed, open_testbed
 from lorafusion.registry import unknown
 
 _FIELDS: Kinds = {
-    "testbed": str, "methods": list, "seeds": int, "budgets": list, "sets": int, "sizes": list,
+    "testbed": str, "methods": list, "seeds": int, "budgets": list, "sets": (int, list), "sizes": list,
+    "without": list,
     "router": str, "router_options": dict, "encoder": str, "choice": str, "strength": float, "steps": int,
     "metrics": list, "base": str, "loras": str, "oracles": str, "out": str, "report": str, "batch": int,
     "executor": str, "dtype": str, "device": str,
@@ -148,10 +149,17 @@ def _check(path: Path, table: Mapping[str, Any]) -> None:
 
 
 def _restricted(bed: Testbed, table: Mapping[str, Any]) -> Testbed:
+    if "without" in table:
+        bed = bed.without(table["without"])
     if "sizes" in table:
         bed = bed.of_sizes(table["sizes"])
-    if "sets" in table:
-        bed = bed.drawn(bed.share(table["sets"]))
+    sets = table.get("sets")
+    if isinstance(sets, list):
+        if len(sets) != len(table.get("sizes", [])):
+            raise BadOption(f"sets is {sets}; give one number for each of sizes, or one for all")
+        bed = bed.drawn(dict(zip(table["sizes"], sets, strict=True)))
+    elif sets is not None:
+        bed = bed.drawn(bed.share(sets))
     if "steps" in table:
         if table["steps"] < 1:
             raise BadOption(f"steps is {table['steps']}; it must be at least 1")

@@ -51,8 +51,7 @@ def over_sets(
     Raises:
         BadOption: no set, or fewer than one draw.
     """
-    if sets < 1 or draws < 1:
-        raise BadOption(f"an interval needs sets and draws; seen {sets} and {draws}")
+    _check(sets, draws)
     found = [statistic(drawn) for drawn in _draws(sets, draws, seed)]
     known = [value for value in found if value is not None]
     return Estimate(statistic(np.arange(sets)), *_ends(known, draws))
@@ -69,7 +68,11 @@ def mean_over_sets(values: Values, *, draws: int = DRAWS, seed: int = 0) -> Esti
     Raises:
         BadOption: no values, or fewer than one draw.
     """
-    return over_sets(lambda drawn: float(values[drawn].mean()), len(values), draws=draws, seed=seed)
+    _check(len(values), draws)
+    # The same resamples as `over_sets` draws, all at once.
+    drawn = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
+    found = values[drawn].mean(axis=1)
+    return Estimate(float(values.mean()), *_ends(found.tolist(), draws))
 
 
 def sign_flip(differences: Values, *, draws: int = 10_000, seed: int = 0) -> float:
@@ -89,6 +92,11 @@ def sign_flip(differences: Values, *, draws: int = 10_000, seed: int = 0) -> flo
     # Sums of the same numbers in another order differ in the last bits.
     reached = np.abs(signs @ differences) >= observed - 1e-9 * max(1.0, observed)
     return float((reached.sum() + extra) / (len(signs) + extra))
+
+
+def _check(sets: int, draws: int) -> None:
+    if sets < 1 or draws < 1:
+        raise BadOption(f"an interval needs sets and draws; seen {sets} and {draws}")
 
 
 def _draws(count: int, draws: int, seed: int) -> Iterator[Int[np.ndarray, " drawn"]]:
