@@ -62,14 +62,16 @@ def results() -> dict[str, Any]:
 
 
 def _make(one: Mapping[str, Any]) -> None:
-    """Make the images, measure them, and keep the summary with where it comes from."""
+    """Make the images, measure them, and keep the summary with where it comes from.
+
+    Tables, plots and contact sheets of all measures: ``lorafusion bench report out/reproduction/<name>.toml``.
+    """
     name = one["name"]
     source = HERE / f"{name}.toml"
     copy = OUT / source.name
     write_whole(copy, source.read_text(encoding="utf-8"))
-    for words in (["bench", "run", str(copy)], ["bench", "report", str(copy)]):
-        if code := lorafusion(words):
-            raise SystemExit(code)
+    if code := lorafusion(["bench", "run", str(copy)]):
+        raise SystemExit(code)
     bench = read_bench(copy)
     report = measured(bench, one.get("claim", ()))
     oracles = sorted(bench.oracles.glob("*.safetensors")) if bench.oracles else []

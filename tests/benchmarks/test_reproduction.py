@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from benchmarks.reproduction import oracles
 from benchmarks.reproduction.__main__ import HERE, PAGE, PEOPLE, experiments, results
 from benchmarks.reproduction.measure import measured
 from benchmarks.reproduction.page import page
 from benchmarks.reproduction.verdict import verdict
 from lorafusion.evaluation.runner.config import read_bench
 from lorafusion.evaluation.runner.run import run
+from lorafusion.evaluation.testbeds import open_testbed
 from tests.conftest import shared_pipeline
 from tests.evaluation.benches import bench, opener
 
@@ -111,6 +113,28 @@ def test_a_result_appears_with_interval_and_verdict_and_without_one_its_command(
     )
     assert "--only table5" not in text
     assert "--only numbers" in text
+
+
+def test_oracles_are_of_the_sets_that_are_drawn_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(oracles, "OUT", tmp_path)
+    monkeypatch.setattr(
+        oracles.oracle, "train", lambda _s, _b, names, _w: asked.append("+".join(names))
+    )
+    monkeypatch.setattr("sys.argv", ["oracles", "--sizes", "2", "3", "--each", "2"])
+    (tmp_path / "oracles").mkdir()
+    oracles.main()
+    bed = open_testbed("pocket-480").of_sizes([2, 3]).drawn({2: 2, 3: 2})
+    assert sorted(asked) == sorted(
+        "+".join(element.name for element in one.elements) for one in bed.combinations
+    )
+    there = bed.combinations[0]
+    (tmp_path / "oracles" / f"{there.name}.safetensors").touch()
+    asked.clear()
+    oracles.main()
+    assert len(asked) == 3
 
 
 def test_a_verdict_needs_a_small_p_and_the_right_sign() -> None:
