@@ -60,7 +60,7 @@ def _training_rows(report: Mapping[str, Any]) -> list[str]:
     loras, sizes = list(report["loras"].values()), list(report["bytes"]["loras"].values())
     channels = report["settings"]["latents"]
     seen = f"{base['images']:,} from {report['settings']['scenes']:,} scenes"
-    each = f"{loras[0]['images']:,} from {report['settings']['lora_scenes']:,} scenes"
+    pictures, steps = (_range([one[key] for one in loras]) for key in ("images", "steps"))
     seconds = sorted(one["seconds"] for one in loras)
     return [
         f"| autoencoder, {channels} latent channels of 8x8 | {_millions(parts['vae'])} M | "
@@ -69,10 +69,15 @@ def _training_rows(report: Mapping[str, Any]) -> list[str]:
         f"| denoiser and text encoder | {_millions(parts['unet'])} M and "
         f"{_millions(parts['text_encoder'])} M | {seen} | {base['steps']:,} | "
         f"{base['seconds'] / 60:.1f} min | error {base['curve'][-1]['loss']:.3f} |",
-        f"| each LoRA, {report['settings']['lora_workers']} at once | | {each} | "
-        f"{loras[0]['steps']:,} | {seconds[0]:.0f} to {seconds[-1]:.0f} s | "
+        f"| each LoRA, {report['settings']['lora_workers']} at once | | {pictures} from "
+        f"{report['settings']['lora_scenes']:,} scenes | {steps} | {seconds[0]:.0f} to {seconds[-1]:.0f} s | "
         f"{min(sizes) / 1e6:.2f} to {max(sizes) / 1e6:.2f} MB |",
     ]
+
+
+def _range(numbers: Sequence[int]) -> str:
+    """The least and the most, or the one that all are."""
+    return " to ".join(f"{number:,}" for number in sorted({min(numbers), max(numbers)}))
 
 
 def _curve(rows: Sequence[Mapping[str, float]], key: str, digits: int) -> str:

@@ -113,7 +113,7 @@ def finished(settings: Settings, plan: LoraPlan, work: Path, made_from: str) -> 
     if not log.is_file() or not log.with_name(f"{plan.name}.safetensors").is_file():
         return False
     saved = json.loads(log.read_text())
-    return bool(saved["steps"] == settings.lora_steps and saved["base"] == made_from)
+    return bool(saved["steps"] == plan.times * settings.lora_steps and saved["base"] == made_from)
 
 
 def train(settings: Settings, base: Path, plan: LoraPlan, work: Path, made_from: str) -> Clock:
@@ -187,7 +187,7 @@ def _learn(
         optimisers.append(Muon(text.named_parameters(), 0.3 * rate, 0.3 * rate, all_muon=True))
     generator = torch.Generator()
     signal = schedule()
-    clock = Clock(settings.lora_steps, settings.log_steps)
+    clock = Clock(plan.times * settings.lora_steps, settings.log_steps)
     while clock.running():
         generator.manual_seed(chance(settings.seed + 4, clock.steps))
         latents, ids = known.draw(settings.lora_batch, generator)

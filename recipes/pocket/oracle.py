@@ -1,7 +1,6 @@
 """Train the oracle: one LoRA for a whole combination of individuals, the fully retrained reference."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from lorafusion.evaluation.testbeds.pocket import set_of
 from lorafusion.pocket import world
 from recipes.pocket.loras import fingerprint, teach
-from recipes.pocket.plans import LoraPlan
+from recipes.pocket.plans import PLANS, LoraPlan
 from recipes.pocket.settings import Settings
 
 RANK = 8
@@ -56,9 +55,8 @@ def train(settings: Settings, base: Path, names: Sequence[str], work: Path) -> P
         BadOption: not a set of the testbed.
     """
     name = set_of(names).name
-    count = len(names)
-    plan = LoraPlan(name, RANK * count, RANK * count, True, "diffusers")
-    larger = replace(settings, lora_steps=count * settings.lora_steps)
+    rank, times = RANK * len(names), sum(one.times for one in PLANS if one.name in names)
+    plan = LoraPlan(name, rank, rank, True, "diffusers", times=times)
     target = work / "oracles" / f"{name}.safetensors"
-    teach(larger, base, plan, scenes(settings, names), (target, fingerprint(base)))
+    teach(settings, base, plan, scenes(settings, names), (target, fingerprint(base)))
     return target

@@ -16,6 +16,7 @@ class LoraPlan:
         form: the file format it ships in.
         told: where its description ships: in the file's metadata, in a JSON file beside it, or only
             among the tags that kohya's trainer counted.
+        times: how often the recipe's steps; a class that the base never saw takes longer.
     """
 
     name: str
@@ -24,6 +25,7 @@ class LoraPlan:
     text: bool
     form: Literal["kohya", "diffusers"]
     told: Literal["metadata", "sidecar", "tags"] = "metadata"
+    times: int = 1
 
 
 PLANS: tuple[LoraPlan, ...] = (
@@ -43,12 +45,12 @@ PLANS: tuple[LoraPlan, ...] = (
     LoraPlan("pixel-art", 8, 8, False, "diffusers"),
     LoraPlan("sketch", 6, 3, True, "kohya"),
     LoraPlan("mosaic", 4, 8, False, "diffusers", "sidecar"),
-    LoraPlan("octopus", 8, 8, True, "kohya"),
-    LoraPlan("owl", 8, 8, True, "kohya", "tags"),
-    LoraPlan("goggles", 6, 6, True, "diffusers"),
-    LoraPlan("sunhat", 6, 6, False, "diffusers", "sidecar"),
-    LoraPlan("rocket", 8, 4, True, "kohya"),
-    LoraPlan("trophy", 6, 6, True, "kohya", "tags"),
-    LoraPlan("volcano", 4, 4, False, "diffusers"),
-    LoraPlan("blueprint", 6, 6, False, "diffusers"),
+    LoraPlan("octopus", 8, 8, True, "kohya", times=2),
+    LoraPlan("owl", 8, 8, True, "kohya", "tags", 2),
+    LoraPlan("goggles", 8, 8, True, "diffusers", times=2),
+    LoraPlan("sunhat", 6, 6, True, "diffusers", "sidecar", 2),
+    LoraPlan("rocket", 8, 4, True, "kohya", times=2),
+    LoraPlan("trophy", 6, 6, True, "kohya", "tags", 2),
+    LoraPlan("volcano", 8, 8, True, "diffusers", times=2),
+    LoraPlan("blueprint", 8, 8, True, "diffusers", times=2),
 )

@@ -17,7 +17,7 @@ class Settings:
         scenes: rendered scenes whose latents the denoiser learns from.
         vae_steps: optimiser steps of the autoencoder.
         base_steps: optimiser steps of the denoiser and text encoder.
-        lora_steps: optimiser steps of one LoRA.
+        lora_steps: optimiser steps of one LoRA; one that teaches a new class takes twice as many.
         log_steps: steps from one checkpoint and line of the log to the next.
         workers: processes that train one network together, each by one thread; 1 uses `threads`.
         lora_workers: LoRAs trained at once, each by one thread; 1 trains them in turn.

@@ -7,9 +7,9 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image, ImageDraw, ImageFont
 
-from lorafusion.pocket import world
+from lorafusion.pocket import GUIDANCE, world
 
-GUIDANCE, STEPS = 4.0, 20
+STEPS = 20
 SAMPLES = 40
 """Pictures on the base's sheet."""
 _SIDE = 128

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ pytest.importorskip("recipes.pocket", reason="the recipes are not beside the tes
 
 from lorafusion.errors import BadOption
 from lorafusion.pocket.scorers import Clip, Detector, Identity, Naturalness
+from lorafusion.pocket.scorers.eye import Eye
+from lorafusion.pocket.scorers.naturalness import far
 from recipes.pocket import autoencoder, oracle
 from recipes.pocket.scorers import TINY, broken, calibrate, make, measure
 from recipes.pocket.scorers.clip import vocabulary, wrong
@@ -95,10 +98,27 @@ def test_a_threshold_parts_what_is_there_from_what_is_not() -> None:
 def test_true_pictures_are_one_apart_from_their_mean() -> None:
     torch.manual_seed(0)
     features = torch.randn(4_000, 6) @ torch.diag(torch.tensor([1.0, 5, 0.5, 2, 1, 3])) + 4
-    found = calibrate.nature(features[:2_000], features[2_000:])
-    distances = ((features - found["mean"]) @ found["whiten"]).square().mean(dim=1)
-    assert abs(float(distances.mean()) - 1) < 0.05
+    eye = Six()
+    found = calibrate.nature(eye, features[:2_000], features[2_000:])
+    distances = far(eye, features, found).square()
+    assert abs(float(distances.mean()) - 2) < 0.1
+    # Three spreads from whole weigh nine.
+    mean, spread = found["whole"]
+    eye.change = float(mean + 3 * spread)
+    assert float(far(eye, found["mean"][None], found)) == pytest.approx(3, abs=0.01)
     assert found["quantiles"].diff().ge(0).all()
+
+
+class Six(Eye):
+    """An eye for features of six numbers, the first of which says whether a picture is whole."""
+
+    def __init__(self) -> None:
+        super().__init__([2], [2])
+        self.change: float | None = None
+
+    def read(self, features: torch.Tensor) -> tuple[Any, Any, torch.Tensor]:
+        whole = features[:, 0] if self.change is None else torch.full((len(features),), self.change)
+        return (), (), whole
 
 
 def test_a_wrong_caption_differs_in_one_class() -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lorafusion.pocket.scorers.eye import Eye
+from lorafusion.pocket.scorers.naturalness import far
 from recipes.pocket.scorers.eye import Lesson
 from recipes.pocket.scorers.scenes import UNKNOWN
 
@@ -72,13 +73,15 @@ def thresholds(eye: Eye, held_out: Lesson, names: Sequence[str]) -> dict[str, di
     }
 
 
-def nature(features: Tensor, others: Tensor) -> dict[str, Tensor]:
+def nature(eye: Eye, features: Tensor, others: Tensor) -> dict[str, Tensor]:
     """Mean, whitening and usual distances of true pictures.
 
     Args:
+        eye: trained.
         features: [n, d] of true pictures, for mean and whitening.
         others: [m, d] of other true pictures, for how far they usually are.
     """
+    wholes = eye.read(features)[2]
     mean = features.mean(dim=0)
     values, directions = torch.linalg.eigh(torch.cov(features.T.double()))
     order = values.argsort(descending=True)
@@ -86,6 +89,6 @@ def nature(features: Tensor, others: Tensor) -> dict[str, Tensor]:
     kept = int((values.cumsum(0) / values.sum() < _KEPT).sum()) + 1
     kept = min(kept, PARTS)
     whiten = (directions[:, :kept] / values[:kept].sqrt()).float()
-    usual = ((others - mean) @ whiten).square().mean(dim=1).sqrt()
-    quantiles = torch.quantile(usual, torch.linspace(0, 1, 1001))
-    return {"mean": mean, "whiten": whiten, "quantiles": quantiles}
+    found = {"mean": mean, "whiten": whiten, "whole": torch.stack([wholes.mean(), wholes.std()])}
+    usual = far(eye, others, found)
+    return found | {"quantiles": torch.quantile(usual, torch.linspace(0, 1, 1001))}

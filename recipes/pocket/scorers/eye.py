@@ -99,7 +99,8 @@ def loss(eye: Eye, batch: Lesson) -> Tensor:
         total = total + functional.cross_entropy(
             kind.float(), batch.classes[:, place], ignore_index=UNKNOWN
         )
-        total = total + functional.cross_entropy(
+        # Siblings are the finer difference.
+        total = total + 1.5 * functional.cross_entropy(
             one.float(), batch.individuals[:, place], ignore_index=UNKNOWN
         )
     return total

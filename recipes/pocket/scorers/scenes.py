@@ -14,9 +14,9 @@ HELD_OUT = 6_000_000_000
 """Seeds of scenes that measure."""
 
 RATES: dict[world.Category, float] = {
-    "character": 0.92, "clothing": 0.62, "object": 0.62, "background": 0.75, "style": 0.3,
+    "character": 0.92, "clothing": 0.62, "object": 0.62, "background": 0.75, "style": 0.6,
 }  # fmt: skip
-_INDIVIDUAL, _NEAR = 0.34, 0.1
+_INDIVIDUAL, _NEAR = 0.26, 0.14
 """How often an element is an individual, or like one in all but one respect."""
 
 WORDS: dict[world.Category, tuple[str, ...]] = {

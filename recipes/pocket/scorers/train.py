@@ -31,13 +31,13 @@ class Sizes:
         half: compute in bfloat16 while training.
     """
 
-    drawn: int = 40_000
-    decoded: int = 12_000
-    latent: int = 6_000
-    chosen: int = 1_200
-    measured: int = 1_200
-    eye_steps: int = 2_450
-    clip_steps: int = 450
+    drawn: int = 80_000
+    decoded: int = 40_000
+    latent: int = 8_000
+    chosen: int = 2_400
+    measured: int = 2_400
+    eye_steps: int = 6_000
+    clip_steps: int = 1_500
     batch: int = 96
     seed: int = 17
     half: bool = True
@@ -102,7 +102,9 @@ def write_eye(sizes: Sizes, target: Path, vae: AutoencoderKL, seen: Eye) -> None
     decoded = pool.to_unit(held.decoded)
     features = torch.cat([seen.trunk(part) for part in decoded.split(128)])
     split = 2 * len(features) // 3
-    weights.write("naturalness", calibrate.nature(features[:split], features[split:]), {}, target)
+    weights.write(
+        "naturalness", calibrate.nature(seen, features[:split], features[split:]), {}, target
+    )
 
 
 def measured(sizes: Sizes, folder: Path, vae: AutoencoderKL) -> dict[str, object]:

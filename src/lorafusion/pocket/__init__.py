@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GUIDANCE", "clip", "detector", "identity", "loras", "naturalness", "pipeline"]
 
-GUIDANCE = 4.0
+GUIDANCE = 2.5
 """The guidance scale that suits pocket; diffusers' default of 7.5 is for models a hundred times larger."""
 
 _WEIGHTS = Path(__file__).parent / "weights"

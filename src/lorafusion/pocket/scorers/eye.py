@@ -38,7 +38,7 @@ class Trunk(nn.Module):
         super().__init__()
         fine, middle, coarse, last = widths
         self.layers = nn.Sequential(
-            _step(3, fine), _step(fine, middle), _Residual(middle),
+            _step(3, fine), _Residual(fine), _step(fine, middle), _Residual(middle),
             _step(middle, coarse), _Residual(coarse), _Residual(coarse),
             _step(coarse, last), _Residual(last),
         )  # fmt: skip
