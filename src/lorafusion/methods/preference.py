@@ -75,7 +75,7 @@ def _scaled(lora: LoRA, strength: float, text_strength: float) -> LoRA:
         for inner in sources_of(lora)
     ]
     told = {**lora.metadata, SOURCES: json.dumps(sources, ensure_ascii=False)}
-    return replace(lora, deltas=deltas, sha256="", metadata=told)
+    return replace(lora, deltas=deltas, digest="", metadata=told)
 
 
 def _is_text(target: str) -> bool:

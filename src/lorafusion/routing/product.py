@@ -41,6 +41,7 @@ class Product:
         """The product in this layer's dtype: [t, m]."""
         rows = rows.to(self._weight.dtype)
         if self._ordered is not None:
+            act: tuple[str, list[float], str]
             act = ("gelu", [], "none") if self._gelu else ("none", [], "")
             found: Tensor = torch.ops.mkldnn._linear_pointwise(
                 rows, self._ordered, self._bias, *act
