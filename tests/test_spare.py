@@ -69,4 +69,16 @@ def test_threads_are_given_different_pieces() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
-    assert spare.size <= 8 * MIB
+
+
+def test_a_part_of_an_array_keeps_its_piece() -> None:
+    spare = Spare(64 * MIB)
+    piece = spare.take(4 * MIB)
+    part = piece[100:200][10:20]
+    del piece
+    assert spare.size == 0
+    tensor = torch.from_numpy(part)[5:]
+    del part
+    assert spare.size == 0
+    del tensor
+    assert spare.size == 4 * MIB

@@ -52,7 +52,8 @@ class Spare:
             whole = self._fitting(size)
         if whole is None:
             whole = _fresh(size)
-        given = whole[:size]
+        # Of a memoryview: a part of an array's part would refer to the whole, and not keep the part alive.
+        given = np.frombuffer(memoryview(whole)[:size], np.uint8)
         weakref.finalize(given, self._let_go, whole).atexit = False
         return given
 

@@ -80,10 +80,15 @@ class FakeBase:
 
 def planned(name: str, asked: Route, steps: int = 6, **options: Any) -> Plan:
     """The method's plan, with a base where it asks for one, and gates where it takes them."""
-    if "gates" in options_of(name):
-        names = [one.name for one in asked.chosen]
-        options = {"gates": LearnedGates.even(names, {"one": 6}), **options}
+    options = {**evenly(name, asked), **options}
     return plan(name, asked, steps, base=FakeBase() if asks_base(name) else None, **options)
+
+
+def evenly(name: str, asked: Route, layer: str = "one", width: int = 6) -> dict[str, Any]:
+    """Gates of a layer that favour no LoRA, as the option of a method that takes learned gates."""
+    if "gates" not in options_of(name):
+        return {}
+    return {"gates": LearnedGates.even([one.name for one in asked.chosen], {layer: width})}
 
 
 def change(made: Plan, step: int = 0) -> dict[str, torch.Tensor]:

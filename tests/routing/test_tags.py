@@ -44,7 +44,7 @@ def test_no_tag_is_left_over(text: str) -> None:
 @pytest.mark.parametrize(
     ("tag", "text_weight", "weight"),
     [
-        ("<lora:x>", 1, 1),
+        ("<lora:x>", 1.0, 1.0),
         ("<lora:x:0.8>", 0.8, 0.8),
         ("<lora:x:-.5>", -0.5, -0.5),
         ("<LoRA:x: 1e-1 >", 0.1, 0.1),
@@ -53,7 +53,7 @@ def test_no_tag_is_left_over(text: str) -> None:
         ("<lora:x:unet=0.8:te=0.5>", 0.5, 0.8),
         ("<lora:x:0.5:unet=0.8>", 0.5, 0.8),
         ("<lora:x:te=0.5>", 0.5, 0.5),
-        ("<lora:x:unet=0.8>", 1, 0.8),
+        ("<lora:x:unet=0.8>", 1.0, 0.8),
     ],
 )
 def test_weights_as_the_web_ui_reads_them(tag: str, text_weight: float, weight: float) -> None:
