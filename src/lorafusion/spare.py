@@ -53,7 +53,7 @@ class Spare:
         if whole is None:
             whole = _fresh(size)
         # Of a memoryview: a part of an array's part would refer to the whole, and not keep the part alive.
-        given = np.frombuffer(memoryview(whole)[:size], np.uint8)
+        given = np.frombuffer(whole.data[:size], np.uint8)
         weakref.finalize(given, self._let_go, whole).atexit = False
         return given
 
