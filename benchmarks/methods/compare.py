@@ -145,6 +145,7 @@ class Comparison:
         told = (
             entry.ident(self.guidance),
             one.name,
+            one.prompt,
             FIRST_SEED[self.half],
             self.pictures,
             self._weights(one),
