@@ -15,7 +15,7 @@ help:            ## list the commands
 
 demo: install    ## make an image from the bundled model and its LoRAs
 	@mkdir -p $(OUT)
-	$(BIN)/lorafusion generate "$(PROMPT)" --strength 0.7 --seed 2 --zoom 8 --out $(OUT)/demo.png
+	$(BIN)/lorafusion generate "$(PROMPT)" --strength 0.7 --seed 3 --zoom 8 --out $(OUT)/demo.png
 
 test: lint pytest ## every check: lint, types, layers, tests
 
