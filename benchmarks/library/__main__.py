@@ -34,7 +34,7 @@ EXPLAIN = """
 import sys, time; start = time.perf_counter()
 from lorafusion.library import Library; from lorafusion.routing import encoder_of, route
 library = Library(sys.argv[1], lenient=True); opened = time.perf_counter()
-model = encoder_of("minilm"); model.encode(["warm"]); loaded = time.perf_counter()
+model = encoder_of("minilm"); model.quick(["warm"]); loaded = time.perf_counter()
 found = route("a thing", library, encoder=model)
 print(opened - start, loaded - opened, time.perf_counter() - loaded)
 """
@@ -44,6 +44,7 @@ from lorafusion.library import Library; from lorafusion.routing import encoder_o
 class Drawn:
     def __init__(self, model): self.id, self.words = model.id, model.words
     def encode(self, texts): return normalize(torch.randn(len(texts), 384), dim=1)
+    quick = encode
 route("a thing", Library(sys.argv[1]), encoder=Drawn(encoder_of("minilm")))
 """
 OPEN = """
@@ -113,10 +114,12 @@ def _explained(folder: Path, at: tuple[str, ...]) -> dict[str, Any]:
     """
     clock.timed(["-c", STORE_KEYS, str(folder)])
     words = ["-m", "lorafusion", "explain", "a thing", *at, "--json"]
+    torch = clock.timed(["-c", "import torch"], 3)[0]
     parts = clock.timed(["-c", EXPLAIN, str(folder)])[1].split()
     names = ("imports and library", "encoder loaded", "routed")
     return {
         "command": clock.timed(words, 3)[0],
+        "of which import torch": torch,
         "in process": dict(zip(names, map(float, parts), strict=True)),
     }
 

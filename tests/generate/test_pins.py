@@ -89,7 +89,7 @@ def test_the_infotext_is_a_prompt_for_the_same_picture(make: Callable[..., Resul
 )
 def test_a_request_refuses_tags_that_cannot_be(wrong: dict[str, str]) -> None:
     with pytest.raises(BadOption):
-        Request(**({"prompt": "a robot"} | wrong))
+        Request(**({"prompt": "a robot"} | wrong)).check_tags()
 
 
 def test_the_text_encoder_never_reads_a_tag(
@@ -116,6 +116,18 @@ def test_a_picture_of_an_older_format_is_made_again(
     again = lf.again(Record.from_json(as_format_1(made.record)), library, sd)
     assert again.record == made.record
     assert again.image.tobytes() == made.image.tobytes()
+
+
+def test_what_was_no_tag_when_a_picture_was_made_is_none_when_it_is_made_again(
+    sd: Any, library: lf.Library, make: Callable[..., Result]
+) -> None:
+    """Older versions gave such text to the text encoder."""
+    made = make("a robot")
+    odd = {"prompt": "a <lora:x <lora:y> robot", "negative_prompt": "<lora:y:1>"}
+    old = replace(made.record, asked=odd["prompt"], **odd)
+    again = lf.again(Record.from_json(as_format_1(old)), library, sd)
+    assert (again.record.prompt, again.record.asked) == (odd["prompt"], odd["prompt"])
+    assert again.image.tobytes() != made.image.tobytes()
 
 
 def test_equal_strengths_act_under_methods_without_weights(make: Callable[..., Result]) -> None:

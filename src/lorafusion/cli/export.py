@@ -104,6 +104,7 @@ def export(
     request = Request(
         prompt, method=method, options=setup.parsed(method, option or []), strength=strength
     )
+    request.check_tags()
     given = setup.given(budget=budget, temperature=temperature, top_k=top_k, threshold=threshold)
     opened = setup.open_library(library, base)
     with show.busy("Asking which LoRAs fit the prompt"):

@@ -84,6 +84,7 @@ def generate(
         options=setup.parsed(method, option or []),
         strength=strength,
     )
+    request.check_tags()
     narrowed = setup.given(budget=budget, temperature=temperature, top_k=top_k, threshold=threshold)
     routing = Routing(
         router, encoder, narrowed, require_lora, setup.norm(equalise), pinned_only, triggers

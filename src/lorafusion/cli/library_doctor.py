@@ -76,8 +76,13 @@ def _opened(base: str | None) -> Any:
 
 
 def _told(found: dict[str, Any], chosen: tuple[Listed, ...]) -> None:
-    titles = ("LoRA", "format", "family", "rank", "weights", "effect", "notes")
-    columns(titles, [_row(checked) for checked in found["loras"]])
+    rows = [
+        ("LoRA", "format", "family", "rank", "weights", "effect", "notes"),
+        *(_row(checked) for checked in found["loras"]),
+    ]
+    if not any(checked["effect"] for checked in found["loras"]):
+        rows = [(*row[:5], *row[6:]) for row in rows]
+    columns(rows[0], rows[1:])
     if not chosen:
         show.line("no LoRA that can be used")
     for group in found["duplicates"]:

@@ -218,8 +218,10 @@ def _cells(candidate: Candidate, drawn: str) -> list[Text]:
 
 
 def _evidence(candidate: Candidate) -> list[Text]:
+    if candidate.pinned:  # what the router thinks of it does not matter
+        return [Text(), Text(), Text("pinned")]
     return [
         Text(f"{candidate.score:.3f}"),
         Text(f"{candidate.margin:+.2f}"),
-        Text("pinned" if candidate.pinned else candidate.phrase),
+        Text(candidate.phrase),
     ]

@@ -126,6 +126,7 @@ def generate(
         options=options,
         strength=strength,
     )
+    request.check_tags()
     job = Job(request, executor, call, on_step)
     check_call(pipe, job)
     model = encoder_of(encoder)

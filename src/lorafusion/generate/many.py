@@ -60,6 +60,8 @@ def requests_of(given: Sequence[Request | Mapping[str, Any] | str]) -> list[Requ
             known = ", ".join(Request.__dataclass_fields__)
             raise BadOption(f"request {number}: a request {wrong}; it takes {known}")
         made.append(Request(**words))
+    for request in made:
+        request.check_tags()
     return made
 
 

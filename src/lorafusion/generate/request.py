@@ -31,7 +31,7 @@ class Request:
         strength: factor on all gates.
 
     Raises:
-        BadOption: an empty prompt, a malformed tag, no seed, or a number out of its range.
+        BadOption: an empty prompt, no seed, or a number out of its range.
         UnknownName: no such method, or no such option of the method.
     """
 
@@ -47,7 +47,8 @@ class Request:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        self._check_prompts()
+        if not self.prompt.strip():
+            raise BadOption("the prompt is empty; say in words what the image should show")
         if self.steps < 1:
             raise BadOption(f"steps is {self.steps}; it must be at least 1")
         if not self.seeds:
@@ -66,10 +67,19 @@ class Request:
 
     @property
     def text(self) -> str:
-        """The prompt without its tags."""
+        """The prompt without its tags.
+
+        Raises:
+            BadOption: a tag is malformed, or a name pinned twice.
+        """
         return parsed(self.prompt)[0]
 
-    def _check_prompts(self) -> None:
+    def check_tags(self) -> None:
+        """Refuse tags that cannot be, before anything is loaded; a recorded image is made again without.
+
+        Raises:
+            BadOption: as `text`, nothing but tags, or tags in the negative prompt.
+        """
         if not self.text.strip():
             raise BadOption("the prompt is empty; say in words what the image should show")
         if parsed(self.negative_prompt)[1]:

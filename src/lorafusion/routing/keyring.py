@@ -13,8 +13,9 @@ from lorafusion.library.keys import Encoder, key_vectors
 from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
-from lorafusion.routing.background import background, rivals, spread, symmetric
+from lorafusion.routing.background import NEAREST, background, rivals, spread, symmetric
 from lorafusion.routing.quickly import quickly
+from lorafusion.routing.rings import Against, against
 from lorafusion.routing.spelling import Spelling
 from lorafusion.routing.words import WORD, means, stem
 
@@ -80,13 +81,12 @@ class Keyring:
         self._encoder = quickly(encoder)
         self._background = background(encoder)
         self._keys = key_vectors(flat, self._encoder, KeyStore())
-        self._measured = self._background.measure(self._keys)
         self._owner = torch.tensor([i for i, owned in enumerate(texts) for _ in owned])
         ordinary = self._background.vectors
-        fits = symmetric(
-            ordinary @ self._keys.T, self._background.measure(ordinary), self._measured
+        found = against(
+            (self._keys, ordinary, self._owner, torch.tensor([NEAREST, ASKS])), self._against
         )
-        self._asking = self._best(fits) >= ASKS
+        self._measured, self._asking = (found.mean, found.deviation), found.asking.T.contiguous()
         self._spans: dict[str, Tensor] = dict(zip(self._background.phrases, ordinary, strict=True))
         self._spans |= dict(zip(flat, self._keys, strict=True))
         self._known = dict(self._spans)
@@ -94,6 +94,12 @@ class Keyring:
     def forget(self) -> None:
         """Let go of the vectors of all spans but keys and ordinary phrases."""
         self._spans = dict(self._known)
+
+    def _against(self) -> Against:
+        """How near ordinary phrases come to the keys, and which of them ask for a LoRA."""
+        ordinary, measured = self._background.vectors, self._background.measure(self._keys)
+        fits = symmetric(ordinary @ self._keys.T, self._background.measure(ordinary), measured)
+        return Against(*measured, (self._best(fits) >= ASKS).T)
 
     def named(self, text: str) -> list[int]:
         """The LoRAs that have a key of just these words, whatever their endings."""
