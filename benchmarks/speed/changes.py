@@ -54,16 +54,25 @@ def folds(one: Bench, loras: Sequence[lf.LoRA], rounds: int, device: str = "cpu"
     peer = Peft(own, loras)
     peer.set(weights(len(loras)))
     peer.unet.fuse_lora(adapter_names=peer.names)
+    bare = [one.unet.get_submodule(path).weight.detach() for path in loras[0].part("unet")]
+    copies = [torch.empty_like(weight) for weight in bare]
+
+    def copy() -> None:
+        for into, weight in zip(copies, bare, strict=True):
+            into.copy_(weight)
+
     with ExitStack() as stack:
         ours = executor(stack, "fold", twin(one).unet, loras)
-        variants = {
+        variants: dict[str, Work] = {
             "unfuse, set, fuse": anew(peer.fuse, len(loras)),
             "fold": anew(lambda new: ours.set(torch.tensor(new)), len(loras)),
+            "copy of the weights": copy,
         }
         timings = paired(variants, rounds, device)
     return {
         "seconds": timings.summary(),
         "times faster": timings.ratio("unfuse, set, fuse", "fold"),
+        "times a copy of the weights": timings.ratio("fold", "copy of the weights"),
     }
 
 

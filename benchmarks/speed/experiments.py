@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 
 import lorafusion as lf
-from benchmarks.speed import branches, changes, loads, steps
+from benchmarks.speed import branches, changes, compiles, loads, prompt, steps, traffic
 from benchmarks.speed.models import Bench, bench, kohya_files, one_thread, random_lora
 
 TUNED = {
@@ -39,6 +40,7 @@ class Case:
         model: a name of `models.CONFIGURATIONS`.
         device: "cpu" or "cuda".
         dtype: of the model.
+        popularity: a name of `traffic.POPULARITIES`.
     """
 
     experiment: str
@@ -52,33 +54,56 @@ class Case:
     model: str = "sd15"
     device: str = "cpu"
     dtype: str = "float32"
+    popularity: str = ""
 
 
 CASES = (
-    Case("gates", 3, rounds=30),
-    Case("gates", 20, rounds=15),
-    Case("gates", 20, rounds=15, opened=3),
     Case("loads", 20, rounds=180),
-    Case("folds", 3, rounds=3),
+    Case("step", 5, 32, rounds=9),
+    *(Case("composite", loras, 16, rounds=3) for loras in (2, 3, 5)),
     Case("layers", 5, 32, rounds=3),
     Case("layers", 5, 16, rounds=5),
     Case("layers", 3, 64, rounds=3),
-    Case("step", 5, 32, rounds=4),
-    Case("composite", 2, 16, rounds=3),
-    Case("composite", 3, 16, rounds=3),
-    Case("composite", 5, 16, rounds=3),
+    Case("gates", 3, rounds=30),
+    Case("gates", 20, rounds=15),
+    Case("gates", 20, rounds=15, opened=3),
+    Case("folds", 3, rounds=3),
     Case("mixed", 3, 8, rounds=3),
     Case("switch", 3, 16, rounds=5),
+    Case("step", 20, 16, rounds=5),
+    Case("prompt", 1, 32, rounds=5),
     Case("drift", 3, rounds=100, model="tiny"),
+    *(Case("traffic", 20, rounds=24, popularity=each) for each in traffic.POPULARITIES),
+    Case("step", 20, 32, rounds=3),
+    Case("step", 5, 64, rounds=2),
 )
 """What the figures of `docs/speed.md` are made of."""
+
+
+GPU_CASES = tuple(
+    replace(case, model=model, latent=latent, device="cuda", dtype="float16")
+    for model, latent in (("sd15", 64), ("sdxl", 128))
+    for case in (
+        *(Case("gates", loras, rounds=30) for loras in (3, 20)),
+        Case("folds", 3, rounds=10),
+        *(Case("step", loras, rounds=20) for loras in (1, 5, 20)),
+        Case("layers", 5, rounds=20),
+        *(Case("composite", loras, rounds=10) for loras in (2, 3, 5)),
+        Case("mixed", 3, rounds=10),
+        Case("switch", 3, rounds=20),
+        Case("compiled", 5, rounds=20),
+        Case("prompt", 1, rounds=20),
+    )
+)
+"""The same on a GPU, in half precision, at the size of the models' own images."""
 
 
 def small(case: Case) -> Case:
     """The same on a model of a few kilobytes, to see that everything runs."""
     rounds, loras = min(case.rounds, 3), min(case.loras, 3)
     opened = min(case.opened, loras - 1)
-    return replace(case, model="tiny", latent=8, rank=4, rounds=rounds, loras=loras, opened=opened)
+    sized = replace(case, model="tiny", latent=8, rank=4, device="cpu", dtype="float32")
+    return replace(sized, rounds=rounds, loras=loras, opened=opened)
 
 
 def run(case: Case) -> dict[str, Any]:
@@ -92,10 +117,20 @@ def _loras(one: Bench, case: Case) -> list[lf.LoRA]:
     return [random_lora(one.unet, seed, case.rank, case.targets) for seed in range(case.loras)]
 
 
-def _loads(one: Bench, case: Case) -> dict[str, Any]:
+@contextmanager
+def _files(one: Bench, case: Case) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory(prefix="lorafusion-") as folder:
-        files = kohya_files(one.unet, Path(folder), case.loras, case.rank, case.targets)
+        yield kohya_files(one.unet, Path(folder), case.loras, case.rank, case.targets)
+
+
+def _loads(one: Bench, case: Case) -> dict[str, Any]:
+    with _files(one, case) as files:
         return loads.loads(one, files, case.rounds)
+
+
+def _traffic(one: Bench, case: Case) -> dict[str, Any]:
+    with _files(one, case) as files:
+        return traffic.traffic(one, files, case.popularity, case.rounds)
 
 
 EXPERIMENTS: dict[str, Callable[[Bench, Case], dict[str, Any]]] = {
@@ -114,6 +149,11 @@ EXPERIMENTS: dict[str, Callable[[Bench, Case], dict[str, Any]]] = {
     "mixed": lambda one, c: branches.mixed(one, _loras(one, c), c.latent, c.rounds, c.device),
     "switch": lambda one, c: branches.switch(one, _loras(one, c), c.latent, c.rounds, c.device),
     "loads": _loads,
+    "traffic": _traffic,
+    "prompt": lambda one, c: prompt.prompt(one, c.batch, c.latent, c.rounds, c.device),
+    "compiled": lambda one, c: compiles.compiled(
+        one, _loras(one, c), c.batch, c.latent, c.rounds, c.device
+    ),
 }
 
 

@@ -33,12 +33,16 @@ class Goal:
         return seen <= self.bound if self.most else seen >= self.bound
 
 
-def _is(experiment: str, malloc: str = "", **sizes: object) -> Callable[[Row], bool]:
+def _is(
+    experiment: str, malloc: str = "", device: str = "cpu", **sizes: object
+) -> Callable[[Row], bool]:
+    sizes = {"model": "sd15"} | sizes
+
     def takes(row: Row) -> bool:
         case = row["case"]
         return (
             case["experiment"] == experiment
-            and case["model"] == "sd15"
+            and case["device"] == device
             and malloc in ("", row["malloc"])
             and all(case[name] == value for name, value in sizes.items())
         )
@@ -69,11 +73,14 @@ GOALS = (
         _found(BASE, "inject"),
         1.05,
     ),
-    Goal(
-        "One step, five LoRAs, `fold`: time of the bare base",
-        _is("step", latent=32, loras=5),
-        _found(BASE, "fold"),
-        1.05,
+    *(
+        Goal(
+            f"One step, {loras} LoRAs, latent {latent}, `fold`: time of the bare base",
+            _is("step", latent=latent, loras=loras),
+            _found(BASE, "fold"),
+            1.05,
+        )
+        for loras, latent in ((5, 32), (20, 16), (20, 32), (5, 64))
     ),
     Goal(
         f"Layers, latent 64: {PEFT}",
@@ -128,5 +135,24 @@ GOALS = (
         _is("mixed", latent=8),
         _found("ratio to one by one"),
         0.5,
+    ),
+    Goal(
+        "On a GPU: `fold` of a mixture for SDXL, times a copy of the weights",
+        _is("folds", device="cuda", model="sdxl"),
+        _found("times a copy of the weights"),
+        3.0,
+    ),
+    *(
+        Goal(
+            f"On a GPU: one step of {model}, five LoRAs, {name}",
+            _is(experiment, device="cuda", model=model, loras=5),
+            _found(ratio, *more),
+            1.1,
+        )
+        for model in ("sd15", "sdxl")
+        for experiment, name, ratio, more in (
+            ("step", "`inject`: time of the bare base", BASE, ("inject",)),
+            ("compiled", "`compiled`: time of the compiled base", "ratio to the base compiled", ()),
+        )
     ),
 )

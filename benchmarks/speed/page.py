@@ -22,6 +22,10 @@ the median is given with the least and the most. How: [benchmarks/speed](../benc
 peft makes large temporaries, which cost page faults under glibc's default allocator; "tuned" has the thresholds
 `MALLOC_MMAP_THRESHOLD_` and `MALLOC_TRIM_THRESHOLD_` raised, so that they cost none.
 
+`inject` and `fold` find keys and values of the prompt once for as long as prompt and gates stay, and `inject` keeps up
+to 256 MB of written weights meanwhile: so is every step of an image but the first. "All new" has other weights in
+every step.
+
 ![Overhead above the base, ours beside peft's](../benchmarks/results/speed.svg)
 
 ## Goals
@@ -42,15 +46,25 @@ def page(rows: Sequence[Row]) -> str:
         for name, seen in row["found"].get("seconds", {}).items():
             times = " | ".join(_number(seen[each]) for each in ("median", "least", "most"))
             lines.append(f"| {label(row['case'])} | {row['malloc']} | {name} | {times} |")
-    lines += ["", *_loads(rows), *_drift(rows), *_agreement(rows), *_made(rows)]
+    lines += [
+        "",
+        *_loads(rows),
+        *_traffic(rows),
+        *_prompt(rows),
+        *_drift(rows),
+        *_agreement(rows),
+        *_made(rows),
+    ]
     return "\n".join(lines) + "\n"
 
 
 def label(case: dict[str, Any]) -> str:
     """A case in a few words."""
     words = [case["experiment"], f"{case['loras']} LoRAs"]
-    if case["experiment"] in ("step", "layers", "composite", "mixed", "switch"):
+    if case["experiment"] in ("step", "layers", "composite", "mixed", "switch", "prompt"):
         words.append(f"latent {case['latent']}")
+    if case["popularity"]:
+        words.append(case["popularity"])
     if case["opened"]:
         words.append(f"{case['opened']} open")
     usual = {"model": "sd15", "rank": 32, "targets": "kohya", "device": "cpu", "dtype": "float32"}
@@ -84,7 +98,40 @@ def _loads(rows: Sequence[Row]) -> list[str]:
                 f"ten of {found['read by us']}; peft's {theirs[0]:g} s for the first, "
                 f"{theirs[1]:g} s for the {found['files']}th.\n"
             )
+            if "first: hotswap" in found:
+                seen, faster = found["first: hotswap"], found["first: times faster than hotswap"]
+                lines.append(
+                    f"`load_lora_weights` with hotswap, in the place of a pipeline's only LoRA: {seen['median']:g} s, "
+                    f"{_number(faster['median'])} times ours.\n"
+                )
     return ["## Loading\n", *lines] if lines else []
+
+
+def _traffic(rows: Sequence[Row]) -> list[str]:
+    lines = [
+        f"| {row['case']['popularity']} | {row['malloc']} | {row['found']['share found kept']:.0%} "
+        f"| {row['found']['seconds']['ours']['median']:.3g} | {row['found']['seconds']['peft']['median']:.3g} "
+        f"| {row['found']['all requests: times faster']:g} |"
+        for row in rows
+        if row["case"]["experiment"] == "traffic"
+    ]
+    head = """## Traffic
+
+Requests that want one LoRA each, from file or memory to ready, by how popular LoRAs are; both keep as many.
+
+| popularity | allocator | found kept | ours, median s | peft, median s | all requests: times faster |
+|---|---|---|---|---|---|"""
+    return [head, *lines, ""] if lines else []
+
+
+def _prompt(rows: Sequence[Row]) -> list[str]:
+    lines = [
+        f"{label(row['case'])}, {row['malloc']}: {row['found']['share of a step']['median']:.1%} of a step, "
+        f"{row['found']['share of a step when remembered']['median']:.2%} when remembered.\n"
+        for row in rows
+        if row["case"]["experiment"] == "prompt"
+    ]
+    return ["## Keys and values of the prompt\n", *lines] if lines else []
 
 
 def _drift(rows: Sequence[Row]) -> list[str]:

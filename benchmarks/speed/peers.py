@@ -96,3 +96,12 @@ def drop_file(pipe: Any, name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the peer's own
         pipe.delete_adapters(name)
+
+
+def swap_file(pipe: Any, path: Path, name: str) -> None:
+    """`load_lora_weights` with hotswap: this file in the place of the LoRA of that name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the peer's own
+        pipe.load_lora_weights(
+            str(path.parent), weight_name=path.name, adapter_name=name, hotswap=True
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from typing import Any
 
 import torch
@@ -21,10 +22,10 @@ def executor(stack: ExitStack, name: str, unet: nn.Module, loras: Sequence[lf.Lo
     return stack.enter_context(EXECUTORS[name](unet, [lora.part("unet") for lora in loras]))
 
 
-def weights(count: int, turn: int = 0) -> list[float]:
-    """`count` weights, others in every turn."""
-    draw = torch.Generator().manual_seed(1000 * turn + count)
-    return (0.2 + 0.8 * torch.rand(count, generator=draw)).tolist()
+def weights(many: int, turn: int = 0) -> list[float]:
+    """So many weights, others in every turn."""
+    draw = torch.Generator().manual_seed(1000 * turn + many)
+    return (0.2 + 0.8 * torch.rand(many, generator=draw)).tolist()
 
 
 def difference(ours: Tensor, theirs: Tensor) -> float:
@@ -32,20 +33,52 @@ def difference(ours: Tensor, theirs: Tensor) -> float:
     return float(f"{float((ours - theirs).abs().max() / theirs.abs().max()):.2g}")
 
 
+ANEW = "inject, all new"
+"""Other weights before every call: nothing is as it was in the step before."""
+OURS = ("inject", ANEW, "fold")
+VARIANTS = ("peft", *OURS)
+
+
+def _opened(
+    stack: ExitStack, others: dict[str, Bench], loras: Sequence[lf.LoRA]
+) -> dict[str, Work]:
+    """All LoRAs open in every variant; what is to be done before each call of one."""
+    gates = weights(len(loras))
+    Peft(others["peft"], loras).set(gates)
+    ours = {
+        name: executor(stack, name.partition(",")[0], others[name].unet, loras) for name in OURS
+    }
+    for each in ours.values():
+        each.set(torch.tensor(gates))
+    turns = count(1)
+    return {ANEW: lambda: ours[ANEW].set(torch.tensor(weights(len(loras), next(turns))))}
+
+
+def _after(first: Work | None, call: Work) -> Work:
+    """Both, one after the other."""
+    if first is None:
+        return call
+
+    def run() -> object:
+        first()
+        return call()
+
+    return run
+
+
 def step(
     one: Bench, loras: Sequence[lf.LoRA], batch: int, latent: int, rounds: int, device: str = "cpu"
 ) -> dict[str, Any]:
     """A whole forward with all LoRAs open: base, peft, inject, fold, each on the same weights."""
-    gates = weights(len(loras))
-    others = {name: twin(one) for name in ("peft", "inject", "fold")}
-    peer = Peft(others["peft"], loras)
-    peer.set(gates)
+    others = {name: twin(one) for name in VARIANTS}
     with ExitStack() as stack:
-        for name in ("inject", "fold"):
-            executor(stack, name, others[name].unet, loras).set(torch.tensor(gates))
+        before = _opened(stack, others, loras)
         calls: dict[str, Work] = {"base": one.call(batch, latent)}
-        calls |= {name: other.call(batch, latent) for name, other in others.items()}
-        outs = {name: call() for name, call in calls.items()}
+        calls |= {
+            name: _after(before.get(name), other.call(batch, latent))
+            for name, other in others.items()
+        }
+        outs = {name: call() for name, call in calls.items() if name != ANEW}
         timings = paired(calls, rounds, device)
     theirs = outs["peft"]
     assert isinstance(theirs, Tensor)
@@ -53,7 +86,7 @@ def step(
         "seconds": timings.summary(),
         "ratio to base": {name: timings.ratio(name, "base") for name in others},
         "share of peft's overhead": {
-            name: timings.overheads(name, "peft", "base") for name in ("inject", "fold")
+            name: timings.overheads(name, "peft", "base") for name in OURS
         },
         "difference from peft": {
             name: difference(out, theirs)
@@ -103,7 +136,6 @@ def layers(
     one: Bench, loras: Sequence[lf.LoRA], batch: int, latent: int, rounds: int, device: str = "cpu"
 ) -> dict[str, Any]:
     """The layers that LoRAs change, alone, one after the other on inputs of their real sizes."""
-    gates = weights(len(loras))
     order = [
         (path, shape)
         for path, shape in inputs_of_layers(one, batch, latent)
@@ -111,12 +143,9 @@ def layers(
     ]
     like = next(one.unet.parameters())
     inputs = {shape: torch.randn(shape, device=like.device, dtype=like.dtype) for _, shape in order}
-    others = {name: twin(one) for name in ("peft", "inject", "fold")}
-    peer = Peft(others["peft"], loras)
-    peer.set(gates)
+    others = {name: twin(one) for name in VARIANTS}
     with ExitStack() as stack:
-        for name in ("inject", "fold"):
-            executor(stack, name, others[name].unet, loras).set(torch.tensor(gates))
+        before = _opened(stack, others, loras)
 
         def through(unet: nn.Module) -> Work:
             called = [(unet.get_submodule(path), inputs[shape]) for path, shape in order]
@@ -129,12 +158,14 @@ def layers(
             return run
 
         runs = {"base": through(one.unet)}
-        runs |= {name: through(other.unet) for name, other in others.items()}
+        runs |= {
+            name: _after(before.get(name), through(other.unet)) for name, other in others.items()
+        }
         timings = paired(runs, rounds, device)
     return {
         "seconds": timings.summary(),
         "ratio to base": {name: timings.ratio(name, "base") for name in others},
         "share of peft's overhead": {
-            name: timings.overheads(name, "peft", "base") for name in ("inject", "fold")
+            name: timings.overheads(name, "peft", "base") for name in OURS
         },
     }

@@ -58,11 +58,10 @@ class Spare:
         return given
 
     def _fitting(self, size: int) -> Bytes | None:
-        """A piece that is large enough and not half empty, the one that was let go last."""
-        for place in range(len(self._pieces) - 1, -1, -1):
-            if size <= len(self._pieces[place]) <= 2 * size:
-                return self._pieces.pop(place)
-        return None
+        """The smallest piece that is large enough and not half empty."""
+        sizes = [(len(each), place) for place, each in enumerate(self._pieces)]
+        fitting = [found for found in sizes if size <= found[0] <= 2 * size]
+        return self._pieces.pop(min(fitting)[1]) if fitting else None
 
     def _let_go(self, piece: Bytes) -> None:
         self._returned.append(piece)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import torch
 
-from benchmarks.speed.__main__ import PAGE, PICTURE, RESULTS, _cases, _parser
+from benchmarks.speed.__main__ import PAGE, PICTURE, ROOT, _cases, _parser, known_rows
 from benchmarks.speed.clock import Timings, paired
-from benchmarks.speed.experiments import CASES, EXPERIMENTS, run, small
+from benchmarks.speed.experiments import CASES, EXPERIMENTS, GPU_CASES, run, small
 from benchmarks.speed.goals import GOALS
 from benchmarks.speed.loads import TURNS
 from benchmarks.speed.models import bench, random_lora, targets, twin
 from benchmarks.speed.page import page
 from benchmarks.speed.picture import picture
+from benchmarks.speed.traffic import POPULARITIES, order
 
-SMALL = {case.experiment: replace(small(case), rounds=1) for case in CASES}
+SMALL = {case.experiment: replace(small(case), rounds=1) for case in (*GPU_CASES, *CASES)}
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +36,7 @@ def quiet() -> Any:
     logger.setLevel(before)
 
 
-@pytest.mark.parametrize("experiment", sorted(EXPERIMENTS))
+@pytest.mark.parametrize("experiment", sorted(EXPERIMENTS.keys() - {"compiled"}))
 def test_every_experiment_runs_and_agrees_with_its_peer(experiment: str) -> None:
     found = run(SMALL[experiment])
     text = json.dumps(found)
@@ -48,9 +52,24 @@ def test_every_experiment_runs_and_agrees_with_its_peer(experiment: str) -> None
     if experiment == "drift":
         assert found["share of weights changed"]["fold"] == 0
         assert found["share of weights changed"]["unfuse, set, fuse"] > 0.01
+    if experiment == "traffic":
+        assert found["kept"] == 1
     if experiment == "loads":
         assert found["read by us"] == 2 * TURNS + 1
         assert found["first: times faster"]["median"] > 0
+
+
+def test_what_is_compiled_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
+    into = tmp_path / "row.json"  # types that are checked at run time do not compile
+    words = ["--case", json.dumps(asdict(SMALL["compiled"])), "--into", str(into)]
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.speed", *words],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    found = json.loads(into.read_text(encoding="utf-8"))["found"]
+    assert found["compiled again for other LoRAs"] == 0
+    assert len(found["seconds"]) == 4
 
 
 def test_a_twin_has_the_very_same_weights() -> None:
@@ -93,9 +112,31 @@ def test_options_pick_a_case_or_make_one() -> None:
     assert {case.model for case in cases("--dry")} == {"tiny"}
 
 
+@pytest.mark.parametrize("popularity", POPULARITIES)
+def test_traffic_is_as_popular_as_it_says(popularity: str) -> None:
+    wanted = order(popularity, 10, 400)
+    counts = torch.bincount(torch.tensor(wanted), minlength=10).tolist()
+    assert wanted == order(popularity, 10, 400)
+    right = {
+        "identical": counts == [400] + [0] * 9,
+        "distinct": counts == [40] * 10,
+        "uniform": min(counts) >= 20 and max(counts) <= 60,
+        "zipf": counts[0] > 2 * counts[3] > 2 * counts[9] > 0,
+    }
+    assert right[popularity]
+
+
+def test_a_gpu_has_cases_of_its_own() -> None:
+    given = _parser().parse_args(["--gpu"])
+    cases = _cases(given)
+    assert {(case.model, case.latent) for case in cases} == {("sd15", 64), ("sdxl", 128)}
+    assert {(case.device, case.dtype) for case in cases} == {("cuda", "float16")}
+    assert {case.device for case in _cases(_parser().parse_args(["--gpu", "--dry"]))} == {"cpu"}
+
+
 @pytest.fixture(scope="module")
 def rows() -> Any:
-    return json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
+    return known_rows()
 
 
 def test_the_page_is_what_the_results_say(rows: Any) -> None:

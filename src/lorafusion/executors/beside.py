@@ -13,6 +13,8 @@ from torch.nn import functional
 from lorafusion.executors.forms import LAUNCH, Sizes
 from lorafusion.executors.layout import Layout, Picked
 from lorafusion.executors.mixture import Mixture
+from lorafusion.executors.same import Turn, recorded
+from lorafusion.executors.scratch import Scratch
 from lorafusion.executors.sidepath import along, between, check_samples
 from lorafusion.executors.site import Site
 
@@ -24,24 +26,12 @@ class Mixed:
     Attributes:
         whole: the gates of all samples, or the one row for all alike.
         groups: (first, end, mixture) of samples with the same gates; empty for all alike.
+        turn: of these gates.
     """
 
     whole: Mixture
     groups: Sequence[tuple[int, int, Mixture]] = ()
-
-
-class Scratch:
-    """Room for one weight at a time, the largest that was asked for; shared by all layers."""
-
-    def __init__(self) -> None:
-        self._room: dict[tuple[torch.device, torch.dtype], Tensor] = {}
-
-    def like(self, weight: Tensor) -> Tensor:
-        """Room of this weight's shape; what the last layer left in it is overwritten."""
-        key = (weight.device, weight.dtype)
-        if key not in self._room or self._room[key].numel() < weight.numel():
-            self._room[key] = weight.new_empty(weight.numel())
-        return self._room[key][: weight.numel()].view(weight.shape)
+    turn: Turn = field(default_factory=Turn)
 
 
 @dataclass(eq=False)
@@ -51,7 +41,7 @@ class Beside:
     Attributes:
         site: the layer and its stacks, in the dtype of its weight.
         mixed: which LoRAs are open, for whom.
-        scratch: for weights that live for one call.
+        scratch: for weights that stand in for the layer's own.
     """
 
     site: Site
@@ -97,7 +87,7 @@ class Beside:
     def _alike(self, x: Tensor, mixture: Mixture) -> Tensor:
         picked = mixture.picked(self.site.layout)
         assert picked is not None, "open"
-        if self._folds(x) and self._sizes.fold(picked.rank) < self._sizes.side(
+        if self._folds(x) and self._writing(x, mixture, picked.rank) < self._sizes.side(
             self._tokens(x), picked.rank
         ):
             return self._with(x, self._folded(x, mixture))
@@ -111,7 +101,7 @@ class Beside:
             picked = mixture.picked(layout)
             rank = picked.rank if picked else 0
             costs["side"] += sizes.side((end - start) * tokens, rank) if picked else 0.0
-            costs["fold"] += LAUNCH + (sizes.fold(rank) if picked else 0.0)
+            costs["fold"] += LAUNCH + (self._writing(x, mixture, rank) if picked else 0.0)
         whole = mixed.whole.picked(layout)
         assert whole is not None, "open"
         costs["whole"] = sizes.side(x.shape[0] * tokens, whole.rank)
@@ -163,12 +153,25 @@ class Beside:
             self._stacks[picked] = known
         return *known, mixture.gates(layout, x)
 
+    def _writing(self, x: Tensor, mixture: Mixture, rank: int) -> float:
+        """What it costs to have W0 + delta; nothing where it is still there from the last call."""
+        return self._sizes.fold(rank) if self._written(x, mixture) is None else 0.0
+
+    def _written(self, x: Tensor, mixture: Mixture) -> Tensor | None:
+        if recorded(x):
+            return None
+        return self.scratch.found((id(self), id(mixture)), self.site.weight, self.mixed.turn.number)
+
     def _folded(self, x: Tensor, mixture: Mixture) -> Tensor:
         """W0 + delta, in the scratch."""
-        down, up, gates = self._opened(x, mixture)
-        weight = self.site.weight
-        room = self.scratch.like(weight)
-        torch.addmm(weight.flatten(1), up * gates, down, out=room.view(weight.shape[0], -1))
+        room = self._written(x, mixture)
+        if room is None:
+            owner, weight = (id(self), id(mixture)), self.site.weight
+            down, up, gates = self._opened(x, mixture)
+            room = self.scratch.room(owner, weight, keep=not recorded(x))
+            torch.addmm(weight.flatten(1), up * gates, down, out=room.view(weight.shape[0], -1))
+            if not recorded(x):
+                self.scratch.written(owner, self.mixed.turn.number)
         return room
 
     def _with(self, x: Tensor, weight: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lorafusion.executors.same import Same
+
 BATCHED = frozenset(
     {
         "sample",
@@ -76,13 +78,22 @@ class Call:
         """The call for samples start to stop alone."""
         return self.picked(range(start, stop))
 
-    def picked(self, rows: Sequence[int]) -> Call:
-        """The call for these samples alone, in this order."""
+    def picked(self, rows: Sequence[int], same: Same | None = None) -> Call:
+        """The call for these samples alone, in this order.
+
+        Args:
+            rows: their numbers.
+            same: of the calls before; arguments that are as they were then are not picked again.
+        """
         wanted = list(rows)
-        return self._mapped(
-            lambda name, tensor: tensor[wanted] if self._carries(name, tensor) else tensor,
-            len(wanted),
-        )
+        known = same or Same()
+
+        def own(name: str, tensor: Tensor) -> Tensor:
+            if not self._carries(name, tensor):
+                return tensor
+            return known.of((name, tensor.shape, *wanted), (tensor,), lambda: tensor[wanted])
+
+        return self._mapped(own, len(wanted))
 
     def to(self, dtype: torch.dtype) -> Call:
         """The same call with every floating tensor in `dtype`."""
@@ -105,16 +116,23 @@ class Call:
         return Call(changed, batch)
 
 
-def stack(calls: Sequence[Call]) -> Call:
-    """One call with the samples of all of them, in order; they must be alike but for their values."""
+def stack(calls: Sequence[Call], same: Same) -> Call:
+    """One call with the samples of all of them, in order; they must be alike but for their values.
+
+    Args:
+        calls: to be put together.
+        same: of the calls before; arguments that are as they were then are not put together again.
+    """
     first = calls[0]
-    arguments = {
-        name: _tree_stack(
-            [call.arguments[name] for call in calls],
-            functools.partial(first._carries, name),
-        )
-        for name in first.arguments
-    }
+
+    def one(name: str) -> Any:
+        values = [call.arguments[name] for call in calls]
+        carries = functools.partial(first._carries, name)
+        if all(isinstance(value, Tensor) for value in values):
+            return same.of(name, values, lambda: _tree_stack(values, carries))
+        return _tree_stack(values, carries)
+
+    arguments = {name: one(name) for name in first.arguments}
     return Call(arguments, sum(call.batch for call in calls))
 
 

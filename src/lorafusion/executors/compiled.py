@@ -23,11 +23,18 @@ from lorafusion.executors.site import Site, sites
 from lorafusion.lora import Delta
 
 BACKEND: str | Callable[..., Any] = "inductor"
-"""What `torch.compile` is given."""
+MODE: str | None = None
+"""What `torch.compile` is given; the mode "reduce-overhead" captures CUDA graphs."""
 SMALLEST = 32
 """Ranks come in buckets of this and its doubles: one compilation for each."""
 _MADE: weakref.WeakKeyDictionary[nn.Module, list[Slots]] = weakref.WeakKeyDictionary()
 """What was compiled for a module, as long as the module lives."""
+
+
+def made_fast(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function compiled, for inputs of fixed shapes."""
+    fast: Callable[..., Any] = torch.compile(function, backend=BACKEND, mode=MODE, dynamic=False)
+    return fast
 
 
 class Slot:
@@ -81,10 +88,13 @@ class Slots:
         self.rank = rank
         self.kind = (like.dtype, like.device)
         self.gates = like.new_zeros(len(layers), rank)
+        self._keep_in_place(self.gates)
         self.at = {
             path: Slot(layer, rank, self.gates[place : place + 1])
             for place, (path, layer) in enumerate(layers.items())
         }
+        for slot in self.at.values():
+            self._keep_in_place(slot.down, slot.up)
         if not inspect.ismethod(module.forward):
             raise BadOption(
                 f"executor 'compiled': something stands in for the forward of {type(module).__name__}, "
@@ -93,8 +103,15 @@ class Slots:
         function = module.forward.__func__
         # Text encoders are called once an image, which pays for no compilation.
         if set(SAMPLES) & inspect.signature(function).parameters.keys():
-            function = torch.compile(function, backend=BACKEND, dynamic=False)
+            function = made_fast(function)
         self.function = function
+
+    @staticmethod
+    def _keep_in_place(*tensors: Tensor) -> None:
+        """Tell CUDA graphs that these are written where they lie: they would be copied before each call."""
+        for tensor in tensors:
+            if tensor.is_cuda:
+                torch._dynamo.mark_static_address(tensor)
 
     def serves(self, module: nn.Module, paths: set[str], rank: int) -> bool:
         """Whether these LoRAs fit in."""

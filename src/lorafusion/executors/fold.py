@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -11,8 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lorafusion.errors import WrongBase
+from lorafusion.executors.base import replaced
 from lorafusion.executors.block import Block, blocks
 from lorafusion.executors.call import Call
+from lorafusion.executors.same import OF_THE_PROMPT, Remember, Turn
 from lorafusion.executors.site import sites
 from lorafusion.lora import Delta
 
@@ -47,9 +50,17 @@ class Fold:
         self._gates = torch.zeros(len(parts))
         self._sites = found
         self._blocks: list[Block] = []
+        self._turn = Turn()
+        self._stack = ExitStack()
 
     def __enter__(self) -> Fold:
         self._blocks = blocks(self._sites)
+        with ExitStack() as stack:
+            for site in self._sites:
+                if site.path.endswith(OF_THE_PROMPT):
+                    forward = Remember(site.layer.forward, self._turn)
+                    stack.enter_context(replaced(site.layer, "forward", forward))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -58,6 +69,7 @@ class Fold:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._stack.close()
         try:
             self._restore()
         except KeyboardInterrupt:
@@ -71,6 +83,7 @@ class Fold:
         changed = set((gates != self._gates).nonzero()[:, 0].tolist())
         if not changed:
             return
+        self._turn.number += 1
         open_loras = tuple(gates.nonzero()[:, 0].tolist())
         for block in self._blocks:
             if changed & block.loras:

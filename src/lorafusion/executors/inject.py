@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from lorafusion.errors import BadOption
 from lorafusion.executors.base import replaced
-from lorafusion.executors.beside import Beside, Mixed, Scratch
+from lorafusion.executors.beside import Beside, Mixed
 from lorafusion.executors.call import Call, prediction, stack, with_prediction
 from lorafusion.executors.mixture import Mixture
+from lorafusion.executors.same import OF_THE_PROMPT, Remember, Same
+from lorafusion.executors.scratch import Scratch
 from lorafusion.executors.site import Site, sites
 from lorafusion.lora import Delta
 
@@ -43,6 +45,8 @@ class Inject:
         self._layouts = list(dict.fromkeys(site.layout for site in self._sites))
         self._mixed = Mixed(Mixture(self._layouts))
         self._mixtures: list[Mixture] = []
+        self._given: tuple[tuple[int, ...], Tensor] | None = None
+        self._same = Same()
         self._most: int | None = None
         self._stack = ExitStack()
 
@@ -50,8 +54,10 @@ class Inject:
         scratch = Scratch()
         with ExitStack() as stack:
             for site in self._sites:
-                beside = Beside(site, self._mixed, scratch)
-                stack.enter_context(replaced(site.layer, "forward", beside))
+                forward: Callable[..., Tensor] = Beside(site, self._mixed, scratch)
+                if site.path.endswith(OF_THE_PROMPT):
+                    forward = Remember(forward, self._mixed.turn)
+                stack.enter_context(replaced(site.layer, "forward", forward))
             self._stack = stack.pop_all()
         return self
 
@@ -62,9 +68,12 @@ class Inject:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+        self._same = Same()
 
     def set(self, gates: Float[Tensor, " l"]) -> None:
         """Open the LoRAs this far, for every sample alike."""
+        if self._as_before((), gates):
+            return
         self._mixed.groups = ()
         self._mixed.whole.set(gates.unsqueeze(0))
 
@@ -88,12 +97,14 @@ class Inject:
             return [self._forward(**calls[0].arguments)]
         samples = [call.batch for call in calls]
         self._open_each(samples, gates)
-        output = self._forward(**stack(calls).arguments)
+        output = self._forward(**stack(calls, self._same).arguments)
         pieces = prediction(output).split(samples)
         return [with_prediction(output, piece) for piece in pieces]
 
     def _open_each(self, samples: Sequence[int], gates: Float[Tensor, "b l"]) -> None:
         """Branch b with gates[b], for its own samples."""
+        if self._as_before(samples, gates):
+            return
         while len(self._mixtures) < len(samples):
             self._mixtures.append(Mixture(self._layouts))
         groups, start = [], 0
@@ -103,6 +114,16 @@ class Inject:
             start += count
         self._mixed.whole.set(gates.repeat_interleave(torch.tensor(samples), dim=0))
         self._mixed.groups = groups
+
+    def _as_before(self, samples: Sequence[int], gates: Tensor) -> bool:
+        """Whether these gates are open for these samples already; if not, they are from now on."""
+        now = gates.detach().to("cpu", torch.float64, copy=True)
+        given, before = (tuple(samples), now), self._given
+        if before and before[0] == given[0] and torch.equal(before[1], given[1]):
+            return True
+        self._given = given
+        self._mixed.turn.number += 1
+        return False
 
 
 def check_low_rank(wanted: Sequence[Site]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lorafusion.errors import NothingRelevant
 from lorafusion.generate.equalise import Norm, equalised
+from lorafusion.generate.held import ahead
 from lorafusion.generate.job import Job, OnStep, check_call, run
 from lorafusion.generate.many import make_many, requests_of
 from lorafusion.generate.remake import again
@@ -145,7 +146,7 @@ def generate(
         require(route)
     if equalise is not None:
         route = equalised(route, equalise, pipe)
-    plan = prepare(pipe, job, route)
+    plan = prepare(pipe, job, ahead(route))
     return make(pipe, job, route, plan, names=(base, label(encoder, model)))
 
 
@@ -171,7 +172,7 @@ def generate_many(
         requests: prompts, or mappings of `Request`'s arguments, with `seed` for a single one:
             ``[{"prompt": "a robot", "seed": 3, "method": "composite"}, "a cat"]``.
         pipe: any diffusers text-to-image pipeline.
-        library: where the LoRAs are.
+        library: where the LoRAs are; those of another family than the pipeline's are left out.
         router: a name of `ROUTERS`.
         encoder: a name of `ENCODERS`, a sentence-transformers model, or an `Encoder`.
         executor: a name of `EXECUTORS`, or "auto".
@@ -188,12 +189,18 @@ def generate_many(
     """
     jobs = [Job(request, executor, call) for request in requests_of(requests)]
     model = encoder_of(encoder)
-    planned = []
+    library = library.fitting(family_of(pipe))
+    routes = []
     for job in jobs:
         prompt, negative = job.request.prompt, job.request.negative_prompt
         given = narrowed(router, negative, **narrowing)
+        # Files of one prompt are read while the next one is encoded.
         route = make_route(prompt, library, router=router, encoder=model, **given)
-        planned.append((route, prepare(pipe, job, route)))
+        routes.append((route, ahead(route)))
+    planned = [
+        (route, prepare(pipe, job, coming))
+        for job, (route, coming) in zip(jobs, routes, strict=True)
+    ]
     return make_many(pipe, jobs, planned, (base, label(encoder, model)))
 
 

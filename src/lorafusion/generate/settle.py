@@ -3,52 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lorafusion.errors import InputError
+from lorafusion.generate.held import Held
 from lorafusion.library.reading import reason
-from lorafusion.lora import LoRA
 from lorafusion.pipelines.match import check
-from lorafusion.plan import Candidate, Route, Source
-
-
-@dataclass(frozen=True)
-class Held:
-    """A LoRA that has been read; a `Source` that does not read it again.
-
-    Attributes:
-        source: where it is from.
-        lora: what was read.
-    """
-
-    source: Source
-    lora: LoRA
-
-    @property
-    def name(self) -> str:
-        """As the source has it."""
-        return self.source.name
-
-    @property
-    def category(self) -> str:
-        """As the source has it."""
-        return self.source.category
-
-    @property
-    def triggers(self) -> tuple[str, ...]:
-        """As the LoRA has them."""
-        return self.lora.triggers
-
-    @property
-    def path(self) -> Path | None:
-        """The source's file, where it is one."""
-        return getattr(self.source, "path", None)
-
-    def load(self) -> LoRA:
-        """What was read."""
-        return self.lora
+from lorafusion.plan import Candidate, Route
 
 
 def settled(
@@ -90,7 +53,7 @@ def _read(candidate: Candidate, pipe: Any) -> Candidate:
     lora = candidate.source.load()
     if pipe is not None:
         check(pipe, lora)
-    return replace(candidate, source=Held(candidate.source, lora))
+    return replace(candidate, source=Held(candidate.source, lambda: lora))
 
 
 def _why(candidate: Candidate, error: InputError) -> str:

@@ -20,8 +20,12 @@ from lorafusion.pipelines.branches import Share, branched
 from lorafusion.pipelines.clock import Clock
 from lorafusion.pipelines.match import check, denoiser_name
 from lorafusion.pipelines.prompts import Prompts
+from lorafusion.pipelines.resident import RESIDENT
+from lorafusion.pipelines.tokens import tokens
 from lorafusion.plan import Plan
 
+AT_HAND = ("cpu", "meta")
+"""Where models lie that need no LoRA moved; offloaded ones are nowhere until they are called."""
 _BUSY: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
@@ -76,9 +80,11 @@ def apply_many(
     name = denoiser_name(pipe)
     for lora in _distinct(plans).values():
         check(pipe, lora)
-    chosen = choose_for(plans) if executor == "auto" else Choice(executor, "asked for by name")
-    make = EXECUTORS[chosen.name]
     opened = joined([_opened(plan) for plan in plans])
+    chosen = Choice(executor, "asked for by name")
+    if executor == "auto":
+        chosen = choose_for(opened, tokens=tokens(pipe))
+    make = EXECUTORS[chosen.name]
     scales = [None] * len(plans) if guidance is None else list(guidance)
     with ExitStack() as stack:
         _engage(stack, pipe, name, opened, scales, make)
@@ -125,11 +131,13 @@ def _engage(
 ) -> None:
     """Open executors and put the watchers in place; `stack` undoes each, in reverse order."""
     loras = plans[0].loras
+    device = next(getattr(pipe, name).parameters()).device
+    near = loras if device.type in AT_HAND else [RESIDENT.get(lora, device) for lora in loras]
 
     def enter(component: str) -> Executor:
         module = getattr(pipe, component)
         _claim(stack, module, f"the {component} of this {type(pipe).__name__}")
-        return stack.enter_context(make(module, [lora.part(component) for lora in loras]))
+        return stack.enter_context(make(module, [lora.part(component) for lora in near]))
 
     components = sorted({component for lora in loras for component in lora.components})
     executor = enter(name)

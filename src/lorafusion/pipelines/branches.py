@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lorafusion.executors.base import Executor, replaced
 from lorafusion.executors.call import Call, prediction, with_prediction
+from lorafusion.executors.same import Same
 from lorafusion.mixer import Mixer, Moment
 from lorafusion.pipelines.clock import Clock
 from lorafusion.pipelines.mixed import mixed, moment
@@ -60,7 +61,7 @@ def branched(
         clock: which step it is; None for plans that are the same in each.
         prompts: the prompt per mixture of the text encoders; None when there is only one.
     """
-    original = denoiser.forward
+    original, same = denoiser.forward, Same()
 
     @functools.wraps(original)
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -69,7 +70,7 @@ def branched(
         rows = _rows(call.batch, len(shares))
         calls, gates = [], []
         for share, own in zip(shares, rows, strict=True):
-            mine = _own(call, own, share)
+            mine = _own(call, own, share, same)
             for branch, variant in enumerate(share.variants[step].tolist()):
                 calls.append(prompts.seen_by(mine, variant) if prompts else mine)
                 gates.append(share.gates[step, branch])
@@ -101,9 +102,9 @@ def _rows(batch: int, images: int) -> list[list[int]]:
     return [list(range(image, batch, images)) for image in range(images)]
 
 
-def _own(call: Call, rows: Sequence[int], share: Share) -> Call:
+def _own(call: Call, rows: Sequence[int], share: Share, same: Same) -> Call:
     """The call of one image alone."""
-    mine = call if len(rows) == call.batch else call.picked(rows)
+    mine = call if len(rows) == call.batch else call.picked(rows, same)
     scale = share.guidance
     if scale is None or not isinstance(mine.arguments.get("guidance"), Tensor):
         return mine
