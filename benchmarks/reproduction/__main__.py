@@ -33,12 +33,13 @@ def main() -> None:
     options = argparse.ArgumentParser(prog=COMMAND, description="The papers' tables on pocket.")
     options.add_argument("--only", help="one experiment of this folder")
     options.add_argument("--ratings", type=Path, help="CSV of people's ratings, for 'people'")
+    options.add_argument("--measure", action="store_true", help="of the pictures that are there")
     options.add_argument("--pages", action="store_true", help="write the page from the results")
     given = options.parse_args()
     asked = {one["name"]: one for one in experiments()}
     for name in () if given.pages else [given.only] if given.only else asked:
         if name != PEOPLE:
-            _make(asked[name])
+            _make(asked[name], draw=not given.measure)
         elif given.ratings is not None:
             _people(given.ratings)
     write_whole(PAGE, page(experiments(), results()))
@@ -61,7 +62,7 @@ def results() -> dict[str, Any]:
     }
 
 
-def _make(one: Mapping[str, Any]) -> None:
+def _make(one: Mapping[str, Any], *, draw: bool) -> None:
     """Make the images, measure them, and keep the summary with where it comes from.
 
     Tables, plots and contact sheets of all measures: ``lorafusion bench report out/reproduction/<name>.toml``.
@@ -70,7 +71,7 @@ def _make(one: Mapping[str, Any]) -> None:
     source = HERE / f"{name}.toml"
     copy = OUT / source.name
     write_whole(copy, source.read_text(encoding="utf-8"))
-    if code := lorafusion(["bench", "run", str(copy)]):
+    if draw and (code := lorafusion(["bench", "run", str(copy)])):
         raise SystemExit(code)
     bench = read_bench(copy)
     report = measured(bench, one.get("claim", ()))

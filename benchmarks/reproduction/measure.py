@@ -8,6 +8,7 @@ from typing import Any
 
 from lorafusion.evaluation.report.scores import score
 from lorafusion.evaluation.report.summary import summary
+from lorafusion.evaluation.runner.cells import blocks
 from lorafusion.evaluation.runner.config import Bench
 
 DUEL = ("wins", "ties", "losses", "difference", "p", "corrected", "sets")
@@ -30,7 +31,14 @@ def measured(bench: Bench, claims: Iterable[Mapping[str, Any]]) -> dict[str, Any
     duels = [_duels(parts, claim) for claim in claims]
     kept = {key: whole[key] for key in ("run", "about", "measures", "arms", "provenance")}
     sizes = {size: part["arms"] for size, part in parts.items() if size}
-    return kept | {"sizes": sizes, "claims": duels}
+    return kept | {"finished": _finished(bench), "sizes": sizes, "claims": duels}
+
+
+def _finished(bench: Bench) -> dict[str, int]:
+    """Number of LoRAs -> sets of which all images are there; a run may be measured on its way."""
+    done = [block for block in blocks(bench) if not block.missing(bench.out)]
+    lengths = [len(block.combination.elements) for block in done]
+    return {str(size): lengths.count(size) for size in bench.bed.sizes}
 
 
 def _duels(parts: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,10 @@ def _picture(one: Mapping[str, Any]) -> str:
 
 def _made(found: Mapping[str, Any]) -> str:
     run, made = found["report"]["run"], found["provenance"]
-    sets = ", ".join(f"{count} of {size}" for size, count in run["sets"].items())
+    done = found["report"].get("finished", run["sets"])
+    sets = ", ".join(f"{count} of {size}" for size, count in done.items())
+    left = sum(run["sets"].values()) - sum(done.values())
+    sets += f" ({left} sets are still to be made)" if left else ""
     steps = ", ".join(str(count) for count in run["steps"].values())
     seeds = "1 seed" if run["seeds"] == 1 else f"{run['seeds']} seeds"
     return (

@@ -51,8 +51,8 @@ def comma(summary: Summary) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four significant digits; a dash for nothing."""
-    return "-" if value is None else f"{value:.4g}"
+    """Four significant digits; a dash for nothing, and no sign on zero."""
+    return "-" if value is None else f"{value + 0.0:.4g}"
 
 
 def interval(one: Mapping[str, Any]) -> str:
