@@ -21,12 +21,31 @@ from lorafusion.record import Record, Used, check_writable, read_record, save
 from lorafusion.record.hashes import autov3
 from lorafusion.record.infotext import infotext
 
-ROBOT = Used("robot", "robot.safetensors", "a" * 64, "0" * 12, "character", "robot", 0.5, 0.7, 0.56)
-CROWN = Used("gold: crown", "c.safetensors", "b" * 64, "1" * 12, "", "crown", 0.3, 0.3, 0.24)
-CLOSED = Used("guitar", "g.safetensors", "c" * 64, "2" * 12, "object", "", 0.1, 0.0, 0.0)
+AS_ROUTED = {"pinned": False, "strength": 1.0, "text_strength": 1.0}
+ROBOT = Used(
+    *("robot", "robot.safetensors", "a" * 64, "0" * 12, "character", "robot", 0.5, 0.7, 0.56),
+    **AS_ROUTED,
+    text_gate=0.56,
+)
+CROWN = Used(
+    *("gold: crown", "c.safetensors", "b" * 64, "1" * 12, "", "crown", 0.3, 1.0, 0.24),
+    pinned=True,
+    strength=0.3,
+    text_strength=0.1,
+    text_gate=0.08,
+)
+CLOSED = Used(
+    *("guitar", "g.safetensors", "c" * 64, "2" * 12, "object", "", 0.1, 0.0, 0.0),
+    **AS_ROUTED,
+    text_gate=0.0,
+)
+
+FIXTURES = Path(__file__).parent / "fixtures"
 
 RECORD = Record(
     prompt="a robot wearing a crown, in a library",
+    asked="a robot wearing a crown <lora:gold crown:0.1:0.3>",
+    triggers=("in a library",),
     negative_prompt="blurry",
     seed=7,
     steps=30,
@@ -56,7 +75,7 @@ RECORD = Record(
 
 PLAIN = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
-USED = st.tuples(*[PLAIN] * 6, NUMBER, NUMBER, NUMBER)
+USED = st.tuples(*[PLAIN] * 6, NUMBER, NUMBER, NUMBER, st.booleans(), NUMBER, NUMBER, NUMBER)
 CHANGES = st.fixed_dictionaries(
     {
         "prompt": PLAIN,
@@ -101,7 +120,7 @@ def test_a_missing_field_is_refused(name: str) -> None:
         ({"versions": {"torch": 2}}, "versions.torch is 2"),
         ({"loras": [{"name": "x"}]}, r"loras\[0\]: missing file"),
         ({"loras": ["robot"]}, r"loras\[0\] is 'robot'"),
-        ({"format": 99}, "format version 99, expected 1"),
+        ({"format": 99}, "format version 99, expected 2"),
     ],
 )
 def test_a_wrong_field_is_refused_in_one_line(change: dict[str, object], said: str) -> None:
@@ -118,9 +137,39 @@ def test_what_is_no_object_is_refused(text: str) -> None:
         Record.from_json(text)
 
 
+def as_format_1(record: Record) -> str:
+    """What a version that knew no tags, trigger words or strengths would have written."""
+    told = json.loads(record.to_json())
+    for name in ("asked", "triggers"):
+        del told[name]
+    for used in told["loras"]:
+        for name in ("pinned", "strength", "text_strength", "text_gate"):
+            del used[name]
+    return json.dumps(told | {"format": 1})
+
+
+def test_records_of_format_1_are_read() -> None:
+    record = dataclasses.replace(
+        RECORD, asked=RECORD.prompt, triggers=(), loras=(ROBOT, CLOSED), format=1
+    )
+    assert Record.from_json(as_format_1(record)) == dataclasses.replace(record, format=2)
+    with pytest.raises(UnreadableFile, match="missing prompt"):
+        Record.from_json('{"format": 1, "loras": [3]}')
+
+
+def test_a_picture_of_format_1_is_read() -> None:
+    record = read_record(FIXTURES / "record-format-1.png")
+    assert (record.format, record.versions["lorafusion"]) == (2, "0.1.0")
+    assert record.asked == record.prompt == "a robot wearing a crown in a library"
+    assert [one.name for one in record.loras] == ["library", "robot", "crown"]
+    for one in record.loras:
+        assert one.gate == one.text_gate == pytest.approx(0.8 / 3)
+        assert (one.strength, one.text_strength, one.pinned) == (1.0, 1.0, False)
+
+
 def test_infotext_is_in_the_form_of_a1111() -> None:
     assert infotext(RECORD) == (
-        "a robot wearing a crown, in a library <lora:robot:0.56> <lora:gold crown:0.24>\n"
+        "a robot wearing a crown, in a library <lora:robot:0.56> <lora:gold crown:0.08:0.24>\n"
         "Negative prompt: blurry\n"
         "Steps: 30, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 7, "
         "Size: 512x768, Model: dream, "

@@ -64,7 +64,7 @@ def routed(case: Case, library: lf.Library) -> lf.Route:
 
     Routing is measured elsewhere; here every method is given the right LoRAs, at equal strength.
     """
-    route = lf.route(case.prompt, library, router="cosine")
+    route = lf.route(case.prompt, library, router="cosine", triggers=False)
     exact = route.with_weights(dict.fromkeys(case.names, 1.0))
     phrased = (
         replace(candidate, phrase=INDIVIDUALS[candidate.name].word, score=1.0)

@@ -17,12 +17,13 @@ from benchmarks.methods.entries import AUTO, Entry
 from benchmarks.pocket.cells import Drawn, fill, load
 from benchmarks.pocket.intervals import mean_of
 from benchmarks.pocket.routes import by_hand, by_prompt
+from benchmarks.pocket.sets import drawn, names_of, seed, words_of
 from benchmarks.pocket.studio import Score, Studio
 from benchmarks.pocket.table import measured
+from lorafusion.evaluation.testbeds import Combination
 from lorafusion.pipelines import Insight
 from lorafusion.plan import Route
 from lorafusion.pocket import world
-from lorafusion.pocket.testbed import Combination, combinations
 from lorafusion.routing import Encoder, encoder_of
 
 HALVES = ("tune", "report")
@@ -33,12 +34,12 @@ LABEL = "pictures"
 
 def half_of(one: Combination) -> str:
     """Which half a set belongs to, by its hash alone."""
-    return HALVES[1 - hashlib.sha256(one.key.encode()).digest()[-1] % 2]
+    return HALVES[1 - hashlib.sha256(one.name.encode()).digest()[-1] % 2]
 
 
 def sets(size: int, half: str, most: int) -> list[Combination]:
     """So many instance sets of a half; a smaller number takes some of a larger number's."""
-    every = combinations(size, "instance", 10_000)
+    every = drawn(size, "instance", 10_000)
     return [one for one in every if half_of(one) == half][:most]
 
 
@@ -91,7 +92,7 @@ class Comparison:
                 entry: {
                     one: found
                     for (label, one), found in scored.items()
-                    if label == entry.label and len(one.names) == size
+                    if label == entry.label and len(names_of(one)) == size
                 }
                 for entry in self.entries
             }
@@ -124,20 +125,20 @@ class Comparison:
                 shown = load(self.work, key)[LABEL]
                 count = len(shown)
                 scored[entry.label, one] = self.studio.score(
-                    shown, [one.prompt()] * count, [[]] * count, [one.words] * count
+                    shown, [one.prompt] * count, [[]] * count, [words_of(one)] * count
                 )
         return scored
 
     def _make(self, key: str) -> Drawn:
         entry, one = self.cells[key]
         first = FIRST_SEED[self.half]
-        seeds = [one.seed(first + number) for number in range(self.pictures)]
+        seeds = [seed(one, first + number) for number in range(self.pictures)]
         route = even = route_of(self.studio, one)
         if entry.weighed:
-            route = by_prompt(self.studio, one.prompt(), one.names, _encoder())
+            route = by_prompt(self.studio, one.prompt, names_of(one), _encoder())
         plan = entry.plan(route, self.studio.steps, self._insight, even)
         guidance = entry.guidance or self.guidance
-        return {LABEL: self.studio.draw([one.prompt()] * len(seeds), seeds, plan, guidance)}
+        return {LABEL: self.studio.draw([one.prompt] * len(seeds), seeds, plan, guidance)}
 
     @cached_property
     def _insight(self) -> Insight:
@@ -147,16 +148,17 @@ class Comparison:
         """Of the picture: what decides it, but for the code of methods, which a change deletes by hand."""
         told = (
             entry.ident(self.guidance),
-            one.key,
+            one.name,
+            one.prompt,
             FIRST_SEED[self.half],
             self.pictures,
             self._weights(one),
         )
-        return f"{one.key}-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
+        return f"{one.name}-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
 
     def _weights(self, one: Combination) -> tuple[str, ...]:
         files = [path for path in self.studio.painters() if path.parent != self.studio.loras]
-        files += [self.studio.loras / f"{name}.safetensors" for name in one.names]
+        files += [self.studio.loras / f"{name}.safetensors" for name in names_of(one)]
         return tuple(self._digests[path] for path in files)
 
     @cached_property
@@ -174,7 +176,7 @@ def _encoder() -> Encoder:
 
 def route_of(studio: Studio, one: Combination) -> Route:
     """The LoRAs of the set at weight 1, each with its class word as the phrase that asked for it."""
-    route = by_hand(studio, one.prompt(), dict.fromkeys(one.names, 1.0))
+    route = by_hand(studio, one.prompt, dict.fromkeys(names_of(one), 1.0))
     phrased = tuple(
         replace(each, phrase=world.INDIVIDUALS[each.name].word) for each in route.candidates
     )
@@ -189,7 +191,7 @@ def by_category(found: Scored) -> dict[str, float]:
     """Category -> share of its individuals that are right."""
     right: dict[str, list[float]] = {}
     for one, scores in found.items():
-        for name in one.names:
+        for name in names_of(one):
             category = world.INDIVIDUALS[name].category
             right.setdefault(category, []).extend(float(each["right"][name]) for each in scores)
     return {key: round(sum(all_) / len(all_), 4) for key, all_ in sorted(right.items())}

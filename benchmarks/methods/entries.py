@@ -9,9 +9,9 @@ from typing import Any, Literal
 import lorafusion as lf
 from benchmarks.pocket.contenders import PERIOD, spent
 from lorafusion.base import Base
+from lorafusion.evaluation.testbeds import Combination
 from lorafusion.methods import METHODS, asks_base, card_of, options_of
 from lorafusion.plan import Plan, Route
-from lorafusion.pocket.testbed import Combination
 
 Budget = Literal["own", "auto"]
 AUTO = "auto"
@@ -51,7 +51,7 @@ class Entry:
     def fits(self, one: Combination) -> bool:
         """Whether the method takes as many LoRAs."""
         card = card_of(self.method) if self.make is None else None
-        return card is None or not card.pairs or len(one.names) == 2
+        return card is None or not card.pairs or len(one.elements) == 2
 
     @property
     def weighed(self) -> bool:

@@ -19,8 +19,8 @@ from benchmarks.pocket.intervals import mean_of
 from benchmarks.pocket.routes import by_hand
 from benchmarks.pocket.studio import Score, Studio, seed_of
 from lorafusion.pocket import world
-from lorafusion.pocket.testbed import LORAS
 
+LORAS = tuple(world.INDIVIDUALS)
 CHUNK = 10
 ARMS = ("with", "without")
 

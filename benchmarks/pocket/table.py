@@ -20,15 +20,16 @@ from benchmarks.pocket.command import Command, Scores
 from benchmarks.pocket.contenders import CONTENDERS, EQUAL, ORACLE, PERIOD, TRUE, labels
 from benchmarks.pocket.intervals import mean_of
 from benchmarks.pocket.routes import by_hand, by_prompt
+from benchmarks.pocket.sets import KINDS, SIZES, drawn, kind_of, names_of, seed, words_of
 from benchmarks.pocket.studio import Score, Studio
+from lorafusion.evaluation.testbeds import Combination
+from lorafusion.evaluation.testbeds.pocket import BETWEEN, set_of
 from lorafusion.plan import Candidate, Plan, Route
 from lorafusion.pocket import world
-from lorafusion.pocket.testbed import SIZES, Combination, Kind, combinations
 from lorafusion.routing import Encoder, encoder_of
 
 MANY = "oracle "
 """How the keys of cells with an oracle begin."""
-KINDS: tuple[Kind, ...] = ("instance", "novel")
 
 
 def keys(given: argparse.Namespace) -> list[str]:
@@ -38,11 +39,11 @@ def keys(given: argparse.Namespace) -> list[str]:
     """
     found = []
     for size in SIZES:
-        own = combinations(size, "instance", given.instance)
-        others = max(given.novel, given.instance - len(own))
-        found += [one.key for one in own]
-        if others:
-            found += [one.key for one in combinations(size, "novel", others)]
+        own = drawn(size, "instance", given.instance)
+        found += [one.name for one in own]
+        found += [
+            one.name for one in drawn(size, "novel", max(given.novel, given.instance - len(own)))
+        ]
     if given.oracles is not None:
         found += [f"{MANY}{path.stem}" for path in sorted(given.oracles.glob("*.safetensors"))]
     return found
@@ -50,23 +51,27 @@ def keys(given: argparse.Namespace) -> list[str]:
 
 def make(studio: Studio, given: argparse.Namespace, key: str) -> Drawn:
     """Pictures of one set's pictures, by method."""
-    one = Combination(tuple(key.removeprefix(MANY).split("+")))
+    one = _set(key)
     count = given.oracle_pictures if key.startswith(MANY) else given.pictures
-    seeds = [one.seed(number) for number in range(count)]
-    prompt, cell = one.prompt(), {}
+    seeds = [seed(one, number) for number in range(count)]
+    cell = {}
     for label, plan in _plans(studio, one, given.oracles if key.startswith(MANY) else None):
-        cell[label] = studio.draw([prompt] * count, seeds, plan)
+        cell[label] = studio.draw([one.prompt] * count, seeds, plan)
     cell[TRUE] = studio.decoded([_scene(one, seed) for seed in seeds])
     return cell
 
 
 def score(studio: Studio, key: str, drawn: Drawn) -> Scores:
     """Scores of one set's pictures, by method."""
-    one = Combination(tuple(key.removeprefix(MANY).split("+")))
+    one = _set(key)
     count = sum(len(pictures) for pictures in drawn.values())
     shown = np.concatenate(list(drawn.values()))
-    found = iter(studio.score(shown, [one.prompt()] * count, [[]] * count, [one.words] * count))
+    found = iter(studio.score(shown, [one.prompt] * count, [[]] * count, [words_of(one)] * count))
     return {label: [next(found) for _ in pictures] for label, pictures in drawn.items()}
+
+
+def _set(key: str) -> Combination:
+    return set_of(key.removeprefix(MANY).split(BETWEEN))
 
 
 def _scene(one: Combination, seed: int) -> world.Scene:
@@ -75,19 +80,19 @@ def _scene(one: Combination, seed: int) -> world.Scene:
         world.INDIVIDUALS[name].category: world.Element(
             world.INDIVIDUALS[name].word, individual=True
         )
-        for name in one.names
+        for name in names_of(one)
     }
     return world.Scene(seed, **wanted)
 
 
 def _plans(studio: Studio, one: Combination, oracles: Path | None) -> Iterator[tuple[str, Plan]]:
-    prompt = one.prompt()
-    even = by_hand(studio, prompt, dict.fromkeys(one.names, 1.0))
-    weighed = by_prompt(studio, prompt, one.names, _encoder())
+    prompt, names = one.prompt, names_of(one)
+    even = by_hand(studio, prompt, dict.fromkeys(names, 1.0))
+    weighed = by_prompt(studio, prompt, names, _encoder())
     for contender in CONTENDERS:
         yield contender.label, contender.plan(weighed if contender.weighed else even, studio.steps)
     if oracles is not None:
-        lora = lf.read(oracles / f"{one.key}.safetensors")
+        lora = lf.read(oracles / f"{one.name}.safetensors")
         route = Route(prompt, (Candidate(_Trained(lora), score=1.0, weight=1.0),))
         yield ORACLE, lf.plan("merge", route, studio.steps)
 
@@ -112,34 +117,26 @@ def _encoder() -> Encoder:
 
 def rows(cells: dict[str, Scores]) -> dict[str, Any]:
     """Rows by size and kind of the sets, and rows of the sets that have an oracle."""
-    sets = {
-        Combination(tuple(key.split("+"))): cell
-        for key, cell in cells.items()
-        if not key.startswith(MANY)
-    }
+    sets = {_set(key): cell for key, cell in cells.items() if not key.startswith(MANY)}
     found = []
     for size in SIZES:
         for kind in KINDS:
             mine = {
                 one: cell
                 for one, cell in sets.items()
-                if len(one.names) == size and one.kind == kind
+                if len(one.elements) == size and kind_of(one) == kind
             }
             found += [{"size": size, "kind": kind} | row for row in _rows(mine)]
-    trained = {
-        Combination(tuple(key.removeprefix(MANY).split("+"))): cell
-        for key, cell in cells.items()
-        if key.startswith(MANY)
-    }
+    trained = {_set(key): cell for key, cell in cells.items() if key.startswith(MANY)}
     with_oracle = [
         {"size": size} | row
         for size in SIZES
-        for row in _rows({one: cell for one, cell in trained.items() if len(one.names) == size})
+        for row in _rows({one: cell for one, cell in trained.items() if len(one.elements) == size})
     ]
     return {
         "rows": found,
         "rows with an oracle": with_oracle,
-        "sets with an oracle": [one.key for one in trained],
+        "sets with an oracle": [one.name for one in trained],
     }
 
 
@@ -164,7 +161,7 @@ def measured(sets: Sequence[tuple[Combination, Sequence[Score]]]) -> dict[str, A
             [
                 float(one[field][name if field == "right" else word])
                 for one in scores
-                for name, word in combination.words.items()
+                for name, word in words_of(combination).items()
                 if world.INDIVIDUALS[name].novel is novel
             ]
             for combination, scores in sets

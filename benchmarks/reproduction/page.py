@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from lorafusion.evaluation.report.tables import markdown
+from benchmarks.reproduction.verdict import verdict
+from lorafusion.evaluation.report.tables import interval, number
 
+_RANKS = ("pearson", "spearman", "kendall")
 NOTE = "<!-- written by `python -m benchmarks.reproduction --pages` from benchmarks/results/; do not edit -->"
-INTRO = """# The papers' tables again
-
-{note}
-
-Both papers' experiments on pocket, the model that comes with the package: same protocol, small pictures, elements that
-are known exactly. Pocket's figures and a paper's are on different models; what can be compared is the **order** of
-methods and whether intervals part them. Every interval is over sets (prompts), 95 %, and p-values are corrected
-within a measure.
-How it is made: [benchmarks/reproduction](../benchmarks/reproduction/README.md).
-"""
-REAL = """## The same on real base models
-
-The manifests know which base models, schedulers, prompts and LoRAs the papers used; the LoRA files are yours to bring.
-A file such as
-
-```toml
-testbed = "composlora"            # or "lora-fusion"
-loras = "models/lora"             # the folder with reality/ and anime/ of the authors' archive
-methods = ["naive", "alone", "merge", "nla", "fusion", "switch", "composite"]
-seeds = 3
-metrics = [{ name = "clip", model = "openai/clip-vit-base-patch16" }, "elements"]
-```
-
-and these commands make the papers' tables on their own models:
-
-```text
-lorafusion bench run composlora.toml
-lorafusion bench report composlora.toml
-lorafusion bench judge composlora.toml merge switch --url https://api.openai.com/v1 --model gpt-4o
-lorafusion bench rate composlora.toml --pair merge:switch
-```
-"""
+_HERE = Path(__file__).parent
 
 
 def page(experiments: Sequence[Mapping[str, Any]], results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -49,29 +21,133 @@ def page(experiments: Sequence[Mapping[str, Any]], results: Mapping[str, Mapping
         experiments: of ``questions.toml``.
         results: name -> what ``benchmarks/results/reproduction-<name>.json`` holds, where it exists.
     """
-    parts = [INTRO.format(note=NOTE).rstrip()]
+    parts = [_text("intro").replace("NOTE", NOTE)]
     for one in experiments:
         parts += [f"## {one['title']}", one["asks"], _paper(one)]
         found = results.get(one["name"])
-        parts.append(_ours(found) if found else _missing(one["name"]))
-    return "\n\n".join([*(part for part in parts if part), REAL.rstrip()]) + "\n"
+        parts += _ours(one, found) if found else [_missing(one["name"])]
+    return "\n\n".join([*(part for part in parts if part), _text("real")]) + "\n"
+
+
+def _text(name: str) -> str:
+    """What is the same whatever comes out."""
+    return (_HERE / f"{name}.md").read_text(encoding="utf-8").strip()
 
 
 def _paper(one: Mapping[str, Any]) -> str:
     said = ", ".join(f"{name} {value}" for name, value in one["paper"])
-    return f"The paper: {said or 'no figures'} ({one['source']})."
+    figures = f"{said} ({one['source']})" if said else one["source"]
+    return f"The paper: {figures}."
 
 
 def _missing(name: str) -> str:
     return f"Not measured yet: `python -m benchmarks.reproduction --only {name}`."
 
 
-def _ours(found: Mapping[str, Any]) -> str:
-    report, made = found["report"], found["provenance"]
-    run = report["run"]
+def _ours(one: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    if "people" in found:
+        return [_people(found["people"], one), one.get("word", "").strip()]
+    report = found["report"]
+    parts = [_made(found), _picture(one), _arms(report["arms"], one["measures"])]
+    parts += [_by_size(report["sizes"], measure) for measure in one.get("by_size", ())]
+    parts += [_claims(report["claims"]), one.get("word", "").strip()]
+    return [part for part in parts if part]
+
+
+def _picture(one: Mapping[str, Any]) -> str:
+    """The plot that is asked for; it lies beside the results."""
+    if "plot" not in one:
+        return ""
+    path = f"../benchmarks/results/reproduction-{one['name']}.svg"
+    return f"![{one['plot']} by method, and by number of LoRAs]({path})"
+
+
+def _made(found: Mapping[str, Any]) -> str:
+    run, made = found["report"]["run"], found["provenance"]
     sets = ", ".join(f"{count} of {size}" for size, count in run["sets"].items())
-    told = (
-        f"Ours: testbed `{run['testbed']}`, sets by number of LoRAs: {sets}; {run['seeds']} seeds a set, "
+    steps = ", ".join(str(count) for count in run["steps"].values())
+    seeds = "1 seed" if run["seeds"] == 1 else f"{run['seeds']} seeds"
+    return (
+        f"Ours: testbed `{run['testbed']}`, sets by number of LoRAs: {sets}; {seeds} a set, {steps} steps, "
         f"router `{run['router']}`; revision {made['revision'][:12]}, {made['machine']['processor']}."
     )
-    return f"{told}\n\n{markdown(report).rstrip()}"
+
+
+def _arms(arms: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> str:
+    rows = [
+        [f"`{row['arm']}`", str(row["sets"]), *(_cell(row, measure) for measure in measures)]
+        for row in arms
+        if row["sets"]
+    ]
+    return _grid(["method", "sets", *measures], rows)
+
+
+def _by_size(sizes: Mapping[str, Sequence[Mapping[str, Any]]], measure: str) -> str:
+    if not sizes:
+        return ""
+    names = [row["arm"] for row in next(iter(sizes.values()))]
+    by = {size: {row["arm"]: row for row in rows} for size, rows in sizes.items()}
+    rows = [
+        [f"`{name}`", *(_cell(by[size][name], measure) for size in sizes)]
+        for name in names
+        if any(by[size][name]["sets"] for size in sizes)
+    ]
+    head = [f"{measure}, LoRAs:", *sizes]
+    return _grid(head, rows)
+
+
+def _cell(row: Mapping[str, Any], measure: str) -> str:
+    found = row["measures"].get(measure)
+    return interval(found) if found else "-"
+
+
+def _claims(claims: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            claim["says"] if size == min(claim["duels"]) else "",
+            claim["measure"] + (f", {size} LoRAs" if size else ""),
+            interval(duel["difference"]),
+            " / ".join(f"{duel[key]['value']:.0%}" for key in ("wins", "ties", "losses")),
+            number(duel["corrected"]),
+            verdict(duel),
+        ]
+        for claim in claims
+        for size, duel in claim["duels"].items()
+        if not size or claim.get("by_size")
+    ]
+    head = ["claim", "measure", "difference", "wins / ties / losses", "p (Holm)", ""]
+    return _grid(head, rows) if rows else ""
+
+
+def _people(people: Mapping[str, Any], one: Mapping[str, Any]) -> str:
+    printed = {(row[0], row[1]): row[2:] for row in one["correlations"]}
+    rows = [
+        [
+            found["metric"],
+            found["axis"],
+            " / ".join(map(_short, printed.get((found["metric"], found["axis"]), ()))) or "-",
+            " / ".join(_short(found["pooled"][name]) for name in _RANKS),
+            _estimate(found, "within_set", "pearson"),
+            f"{found['pairwise']['agreement']:.1%} of {found['pairwise']['pairs']}",
+        ]
+        for found in people["results"]
+    ]
+    head = ["metric", "axis", "the paper, pooled", "ours, pooled", "within sets", "pairs alike"]
+    told = (
+        f"{people['images']} rated images of {people['sets']} sets; Pearson / Spearman / Kendall."
+    )
+    return f"{told}\n\n{_grid(head, rows)}"
+
+
+def _estimate(found: Mapping[str, Any], kind: str, name: str) -> str:
+    low, high = found["intervals"][kind][name]
+    return interval({"value": found[kind][name], "low": low, "high": high})
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".replace("0.", ".", 1)
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -78,11 +78,11 @@ def _loads(rows: Sequence[Row]) -> list[str]:
         if row["case"]["experiment"] == "loads":
             found = row["found"]
             first, last = found["ours, first ten"]["median"], found["ours, last ten"]["median"]
-            theirs = found["load_lora_weights"]
+            theirs = [found[f"{name}: theirs"]["median"] for name in ("first", "last")]
             lines.append(
                 f"{row['malloc']} allocator: ours {first:g} s for each of the first ten files, {last:g} s for the last "
                 f"ten of {found['read by us']}; peft's {theirs[0]:g} s for the first, "
-                f"{theirs[-1]:g} s for the {found['files']}th.\n"
+                f"{theirs[1]:g} s for the {found['files']}th.\n"
             )
     return ["## Loading\n", *lines] if lines else []
 

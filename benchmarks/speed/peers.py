@@ -89,3 +89,10 @@ def load_file(pipe: Any, path: Path, name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the peer's own
         pipe.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
+
+
+def drop_file(pipe: Any, name: str) -> None:
+    """`delete_adapters`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the peer's own
+        pipe.delete_adapters(name)

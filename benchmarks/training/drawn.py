@@ -104,7 +104,7 @@ def _means(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
 def _export(pipe: Any, library: lf.Library, home: Path) -> dict[str, Any]:
     """A prompt for two LoRAs, drawn by both and by the one file that they are exported to."""
     prompt, path = "a penguin wearing a crown", home / "fused.safetensors"
-    route = lf.route(prompt, library)
+    route = lf.route(prompt, library, triggers=False)
     plan = lf.plan("fusion", route, steps=STEPS)
     fused = export(plan, path, format="kohya")
     two, one = (

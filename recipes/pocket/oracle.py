@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lorafusion.evaluation.testbeds.pocket import set_of
 from lorafusion.pocket import world
-from lorafusion.pocket.testbed import Combination
 from recipes.pocket.loras import fingerprint, teach
 from recipes.pocket.plans import PLANS, LoraPlan
 from recipes.pocket.settings import Settings
@@ -48,15 +48,15 @@ def train(settings: Settings, base: Path, names: Sequence[str], work: Path) -> P
     Args:
         settings: the recipe.
         base: the saved base model.
-        names: individuals, the character first, then in the order of the categories.
+        names: individuals: one character, and at most one of each other category.
         work: folder of checkpoints.
     Raises:
         UnknownName: no such individual.
         BadOption: not a set of the testbed.
     """
-    combination = Combination(tuple(names))
+    name = set_of(names).name
     rank, times = RANK * len(names), sum(one.times for one in PLANS if one.name in names)
-    plan = LoraPlan(combination.key, rank, rank, True, "diffusers", times=times)
-    target = work / "oracles" / f"{combination.key}.safetensors"
+    plan = LoraPlan(name, rank, rank, True, "diffusers", times=times)
+    target = work / "oracles" / f"{name}.safetensors"
     teach(settings, base, plan, scenes(settings, names), (target, fingerprint(base)))
     return target

@@ -50,6 +50,10 @@ class Candidate:
         left_out: why it was left out, in words; empty when it was chosen.
         margin: by how much its score is ahead of the next that could have had its phrase, or of
             none at all; 0 where the router does not say.
+        strength: what weight 1 of this LoRA means, for the denoiser: 1 is as it was trained. It
+            multiplies what a method gives the LoRA, also where the method does not go by weights.
+        text_strength: the same for the text encoders; None for that of the denoiser.
+        pinned: whether the prompt named it in a tag, which said the strengths.
     """
 
     source: Source
@@ -58,11 +62,19 @@ class Candidate:
     phrase: str = ""
     left_out: str = ""
     margin: float = 0.0
+    strength: float = 1.0
+    text_strength: float | None = None
+    pinned: bool = False
 
     @property
     def name(self) -> str:
         """The LoRA's name."""
         return self.source.name
+
+    @property
+    def strengths(self) -> tuple[float, float]:
+        """What weight 1 means for the denoiser and for the text encoders."""
+        return self.strength, self.strength if self.text_strength is None else self.text_strength
 
 
 @dataclass(frozen=True)
@@ -70,14 +82,22 @@ class Route:
     """The answer of a router: every LoRA of the library, the best first.
 
     Attributes:
-        prompt: the text that was routed.
-        candidates: all LoRAs, by falling score; equal scores by name.
+        prompt: what the pipeline reads: the text that was routed, with the words that were `added`.
+        candidates: all LoRAs: pinned ones, then by falling score; equal scores by name.
         router: its name and options, for the record.
+        text: what was routed: the prompt as given, without tags; the same as `prompt` when not given.
+        added: trigger words that were put into the prompt.
     """
 
     prompt: str
     candidates: tuple[Candidate, ...]
     router: str = "by hand"
+    text: str = ""
+    added: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.text:
+            object.__setattr__(self, "text", self.prompt)
 
     @property
     def chosen(self) -> tuple[Candidate, ...]:
@@ -92,6 +112,8 @@ class Route:
     def with_weights(self, weights: Mapping[str, float]) -> Route:
         """The same route with exactly these LoRAs chosen, at these weights, edited by hand.
 
+        A number given by hand is taken as it is: pins and preferred strengths do not multiply it.
+
         Raises:
             UnknownName: a name that the route does not have.
         """
@@ -99,11 +121,14 @@ class Route:
         for name in weights:
             if name not in known:
                 raise UnknownName(unknown("LoRA", name, known))
+        plain = (
+            replace(one, strength=1.0, text_strength=None, pinned=False) for one in self.candidates
+        )
         edited = (
-            replace(candidate, weight=float(weights[candidate.name]), left_out="")
-            if candidate.name in weights
-            else replace(candidate, weight=0.0, left_out=candidate.left_out or "not named by hand")
-            for candidate in self.candidates
+            replace(one, weight=float(weights[one.name]), left_out="")
+            if one.name in weights
+            else replace(one, weight=0.0, left_out=one.left_out or "not named by hand")
+            for one in plain
         )
         return replace(self, candidates=tuple(edited))
 

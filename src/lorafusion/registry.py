@@ -59,8 +59,17 @@ class Registry(Generic[T]):
         return self._plugins
 
 
+MOST = 20
+"""Names that a message lists at most; a folder may have thousands."""
+NEAREST = 3
+"""Names that it offers as what was perhaps meant."""
+
+
 def unknown(kind: str, name: str, known: list[str]) -> str:
-    """The message for a name that does not exist: what was perhaps meant, and all there is."""
-    near = difflib.get_close_matches(name, known, n=1)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Unknown {kind} {name!r}.{meant} Known: {', '.join(known)}."
+    """The message for a name that does not exist: what was perhaps meant, and what there is."""
+    spelled = {each.casefold(): each for each in reversed(known)}
+    near = difflib.get_close_matches(name.casefold(), list(spelled), n=NEAREST)
+    names = [repr(spelled[each]) for each in near]
+    meant = f" Did you mean {' or '.join(names)}?" if names else ""
+    more = f" and {len(known) - MOST} more" if len(known) > MOST else ""
+    return f"Unknown {kind} {name!r}.{meant} Known: {', '.join(known[:MOST])}{more}."

@@ -20,16 +20,17 @@ from benchmarks.pocket.contenders import CONTENDERS, EQUAL, spent
 from benchmarks.pocket.intervals import mean_of
 from benchmarks.pocket.page import page
 from benchmarks.pocket.routes import by_hand, by_prompt
+from benchmarks.pocket.sets import SIZES, drawn, kind_of, names_of
 from benchmarks.pocket.studio import Studio, seed_of
+from lorafusion.evaluation.testbeds.pocket import set_of
 from lorafusion.lora import LowRank
 from lorafusion.pocket import world
-from lorafusion.pocket.testbed import SIZES, Combination
 
 needs_font = pytest.mark.skipif(
     world.font_path() is None, reason="the font NotoColorEmoji.ttf is not installed"
 )
 GREY = np.full((1, 64, 64, 3), 7, np.uint8)
-SET = Combination(("robot", "crown", "guitar"))
+SET = set_of(("robot", "crown", "guitar"))
 
 
 class StandIn(Studio):
@@ -142,8 +143,8 @@ def test_means_and_intervals() -> None:
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda one: one.label)
 def test_contenders_spend_what_they_say(contender: Any) -> None:
     studio = StandIn()
-    even = by_hand(studio, "a robot", dict.fromkeys(SET.names, 1.0))
-    weighed = by_prompt(studio, "a robot", SET.names, Encoder())
+    even = by_hand(studio, "a robot", dict.fromkeys(names_of(SET), 1.0))
+    weighed = by_prompt(studio, "a robot", names_of(SET), Encoder())
     plan = contender.plan(weighed if contender.weighed else even, 20)
     published = {"naive": 0.0, "merge": 3.0}.get(contender.method, 1.0)
     want = EQUAL if contender.budget == "equal" else published
@@ -151,11 +152,21 @@ def test_contenders_spend_what_they_say(contender: Any) -> None:
 
 
 def test_fusion_weighs_by_the_prompt_and_single_takes_the_best() -> None:
-    weighed = by_prompt(StandIn(), "a robot", SET.names, Encoder())
+    weighed = by_prompt(StandIn(), "a robot", names_of(SET), Encoder())
     best = torch.tensor([1.0, 0.0, 0.0]).softmax(0)
     assert list(weighed.weights.values()) == pytest.approx(best.tolist())
     single = next(one for one in CONTENDERS if one.method == "single").plan(weighed, 4)
     assert [lora.name for lora in single.loras][int(single.gates[0, 0].argmax())] == "robot"
+
+
+def test_sets_are_drawn_by_kind_and_a_smaller_draw_is_part_of_a_larger() -> None:
+    assert len(drawn(2, "instance", 100)) == 4 * 12  # all there are
+    hundred = drawn(4, "instance", 100)
+    assert set(drawn(4, "instance", 30)) < set(hundred)
+    used = {name for one in hundred for name in names_of(one)}
+    assert used == {name for name, one in world.INDIVIDUALS.items() if not one.novel}
+    assert {kind_of(one) for one in drawn(3, "novel", 20)} == {"novel"}
+    assert drawn(3, "novel", 0) == ()
 
 
 def test_a_set_is_drawn_by_every_method_and_counted() -> None:

@@ -153,7 +153,8 @@ def test_equal_strength(lf: Callable[..., Ran], world: World, tmp_path: Path) ->
 
     def weights(*more: str) -> dict[str, float]:
         ran = lf("explain", *words, *more, "--json").json
-        return {c["name"]: c["weight"] for c in ran["candidates"] if not c["left_out"]}
+        chosen = [c for c in ran["candidates"] if not c["left_out"]]
+        return {c["name"]: c["weight"] * c["strength"] for c in chosen}
 
     plain = weights()
     for to, norm in (("0.5", 0.5), ("median", sorted(norms.values())[1])):
@@ -161,12 +162,11 @@ def test_equal_strength(lf: Callable[..., Ran], world: World, tmp_path: Path) ->
         assert weights("--equalise", to) == pytest.approx(wanted)
     made = lf("generate", *words, *SMALL, "--equalise", "median", "--out", "a.png")
     assert made.code == 0
-    assert {o.name: o.weight for o in read_record(tmp_path / "a.png").loras} == pytest.approx(
-        wanted
-    )
+    used = read_record(tmp_path / "a.png").loras
+    assert {one.name: one.gate for one in used} == pytest.approx(wanted)
     for value in ("0", "much", "nan"):
         assert "--equalise is" in lf("explain", *words, "--equalise", value).err
-    refused = lf(
-        "export", *words, "--equalise", "0.5", "--method", "merge", "--out", "a.safetensors"
-    )
-    assert (refused.code, "does not act on them" in refused.err) == (2, True)
+    merged = ["--method", "merge", "--out", "a.safetensors"]
+    assert lf("export", *words, "--equalise", "0.5", *merged).code == 0
+    (whole,) = lf("library", "doctor", "--deep", "--library", ".", "--json").json["loras"]
+    assert 0.5 < whole["effect"]["norm"] < 1.0, "two changes of norm 0.5 at right angles, nearly"

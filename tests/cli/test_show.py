@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lorafusion.cli import show
 from lorafusion.cli.show import BAR, bar
 from lorafusion.methods import METHODS
 from lorafusion.version import __version__
@@ -20,7 +22,9 @@ def test_explain_shows_weights_phrases_and_reasons(lf: Callable[..., Ran], world
     assert (ran.code, ran.err) == (0, "")
     by_name = {line.split()[0]: line for line in reversed(ran.out.splitlines()) if line.split()}
     assert by_name["robot"].split()[-1] == "robot"
-    assert "left out: score" in by_name["library"]
+    others = ran.out.partition("left out")[2].splitlines()
+    (library,) = (line for line in others if line.startswith("library"))
+    assert "score" in library
 
 
 def test_explain_as_json_agrees_with_the_paper(lf: Callable[..., Ran], world: World) -> None:
@@ -107,3 +111,17 @@ def test_bars_keep_their_order_and_fit(a: float, b: float, most: float, plain: b
     assert len(low) <= len(high) <= BAR
     assert bool(low) == (min(a, b) * most / most > 0)
     assert bar(most, most, ascii_only=plain) == ("#" if plain else "█") * BAR
+
+
+@pytest.mark.parametrize("count", [0, 3, show.MANY, show.MANY + 1])
+def test_a_document_of_many_is_the_same_json(
+    count: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"name": f"x{i}\n", "rank": [i], "text": "ü"} for i in range(count)]
+    content = {"folder": "a", "loras": rows, "skipped": [{"name": "y"}], "few": {"a": [1]}}
+    show.document(content)
+    told = capsys.readouterr().out
+    assert json.loads(told) == content
+    assert told.startswith('{\n  "folder": "a",\n')
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        show.document({**content, "few": float("nan")})

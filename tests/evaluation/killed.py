@@ -39,6 +39,7 @@ def main(file: Path, kills: int) -> None:
         wanted = count() + rng.randint(2, 6)
         child = start()
         while count() < wanted:
+            assert os.waitpid(child, os.WNOHANG) == (0, 0), "it ended before it could be killed"
             time.sleep(0.01)
         time.sleep(rng.random() * 0.02)
         os.kill(child, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from lorafusion import pocket
 from lorafusion.errors import BadOption, InputError, UnknownName
 from lorafusion.evaluation.testbeds import TESTBEDS, open_testbed
-from lorafusion.evaluation.testbeds.pocket import COMPOSLORA, elements, sentence
+from lorafusion.evaluation.testbeds.pocket import COMPOSLORA, elements, has_novel, set_of
 from lorafusion.evaluation.testbeds.sets import by_category
+from lorafusion.pocket.world import INDIVIDUALS
 
 MANIFEST = """
 name = "mine"
@@ -60,15 +62,19 @@ def test_the_first_papers_experiment_has_five_prompts_of_three_of_its_twelve_lor
 
 def test_pocket_has_every_set_of_its_own_loras() -> None:
     counts = {name: len(group) for name, group in by_category(elements()).items()}
+    assert sum(counts.values()) == len(list(pocket.loras().glob("*.safetensors")))
     others = [count for name, count in counts.items() if name != "character"]
     every = counts["character"] * (prod(1 + count for count in others) - 1)
     bed = open_testbed("pocket")
     assert len(bed.combinations) == every
+    triggers = {one.trigger for one in INDIVIDUALS.values()}
     for one in bed.combinations:
         categories = [element.category for element in one.elements]
         assert categories.count("character") == 1
         assert len(set(categories)) == len(categories)
         assert all(element.words[0] in one.prompt for element in one.elements)
+        assert not triggers & set(one.prompt.replace(",", " ").split())
+        assert not re.search(r"\ba (owl|goggles|glasses)", one.prompt)
     assert all((pocket.loras() / one.file).is_file() for one in elements())
 
 
@@ -87,13 +93,51 @@ def test_crowded_sets_have_two_characters_and_no_element_twice() -> None:
         assert len(groups["style"]) == len(groups["background"]) == 1
 
 
+def test_crossed_sets_have_two_styles() -> None:
+    bed = open_testbed("pocket-crossed")
+    assert bed.sizes == {4: 96}
+    for one in bed.combinations:
+        groups = by_category(one.elements)
+        assert len(groups["style"]) == 2
+        assert len(groups["character"]) == 1
+        first, second = (style.words[0] for style in groups["style"])
+        assert f"{first} and {second}" in one.prompt
+
+
+def test_the_named_testbed_is_the_same_sets_with_trigger_words() -> None:
+    plain, named = open_testbed("pocket-480"), open_testbed("pocket-named")
+    assert [one.name for one in plain.combinations] == [one.name for one in named.combinations]
+    for one, other in zip(plain.combinations, named.combinations, strict=True):
+        text = other.prompt
+        for individual in (INDIVIDUALS[element.name] for element in one.elements):
+            assert f"{individual.trigger} {individual.word}" in text
+            text = text.replace(f"{individual.trigger} ", "")
+        assert text.replace("an ", "a ") == one.prompt.replace("an ", "a ")
+
+
 def test_a_sentence_has_articles_and_places() -> None:
-    by_name = {one.name: one for one in elements()}
-    chosen = [by_name[name] for name in ("robot", "glasses", "sketch", "beach", "umbrella")]
-    assert sentence(chosen) == (
-        "a rusto robot wearing glimro glasses with an umbrino umbrella at the bivara beach, "
-        "skribo sketch style"
+    assert set_of(("robot", "glasses", "sketch", "beach", "umbrella")).prompt == (
+        "a sketch of a robot wearing glasses next to an umbrella at the beach"
     )
+    assert set_of(("octopus", "volcano")).prompt == "a picture of an octopus on a volcano"
+
+
+def test_the_name_of_a_set_does_not_depend_on_the_order_it_is_given_in() -> None:
+    one = set_of(("sketch", "library", "robot", "crown"))
+    assert one == set_of(("robot", "crown", "library", "sketch"))
+    assert one.name == "robot+crown+library+sketch"
+    assert one in open_testbed("pocket").combinations
+    assert open_testbed("pocket").seed(one, 0) == 7268673224213402988
+    assert not has_novel(one)
+    assert has_novel(set_of(("robot", "rocket")))
+
+
+def test_what_is_no_set_is_refused() -> None:
+    with pytest.raises(UnknownName, match=r"robto.*'robot'"):
+        set_of(("robto", "crown"))
+    for names in (("robot", "panda"), ("crown",), ()):
+        with pytest.raises(BadOption, match="is not a set of the testbed"):
+            set_of(names)
 
 
 def test_a_seed_depends_on_testbed_set_and_number_alone() -> None:
@@ -170,6 +214,6 @@ def test_written_sets_name_known_loras(tmp_path: Path) -> None:
 
 
 def test_testbeds_are_known_by_name() -> None:
-    assert len(list(TESTBEDS)) == 5
+    assert len(list(TESTBEDS)) == 7
     with pytest.raises(UnknownName, match="Did you mean 'composlora'"):
         open_testbed("compos-lora")

@@ -70,13 +70,22 @@ ORIGINAL = {
         "joint_blocks.0.context_block.mlp.fc1": (4, 1),
         "joint_blocks.0.context_block.mlp.fc2": (1, 4),
     }),
+    flux2: (6144, {
+        "double_blocks.0.img_attn.qkv": (3, 1), "double_blocks.0.img_attn.proj": (1, 1),
+        "double_blocks.0.img_mlp.0": (6, 1), "double_blocks.0.img_mlp.2": (1, 3),
+        "double_blocks.0.txt_attn.qkv": (3, 1), "double_blocks.0.txt_attn.proj": (1, 1),
+        "double_blocks.0.txt_mlp.0": (6, 1), "double_blocks.0.txt_mlp.2": (1, 3),
+        "single_blocks.0.linear1": (9, 1), "single_blocks.0.linear2": (1, 4),
+        "single_stream_modulation.lin": (3, 1), "double_stream_modulation_img.lin": (6, 1),
+        "double_stream_modulation_txt.lin": (6, 1),
+    }),
     z_image: (3840, {
         "layers.0.attention.qkv": (3, 1), "layers.0.attention.out": (1, 1),
         "noise_refiner.0.attention.qkv": (3, 1), "context_refiner.0.attention.out": (1, 1),
     }),
 }  # fmt: skip
 
-FAMILY = {flux: "flux", sd35_medium: "sd3", z_image: "z_image"}
+FAMILY = {flux: "flux", flux2: "flux2", sd35_medium: "sd3", z_image: "z_image"}
 
 
 def read(form: str, modules: dict[str, tuple[int, ...]]) -> dict[str, Delta]:
@@ -139,12 +148,32 @@ def test_what_is_not_certain_has_no_place() -> None:
     )
 
 
-def test_flux2_by_the_names_of_flux1_is_refused() -> None:
-    """The two share the original names; the shares of the fused layer tell them apart."""
-    width = 6144
-    modules = {"diffusion_model.single_blocks.0.linear1": (9 * width, width)}
+@pytest.mark.parametrize(
+    ("name", "shape", "ours"),
+    [
+        ("single_blocks.0.linear1", (9, 1), "single_transformer_blocks.0.attn.to_qkv_mlp_proj"),
+        ("single_blocks.0.linear2", (1, 4), "single_transformer_blocks.0.attn.to_out"),
+        ("double_blocks.0.txt_mlp.0", (6, 1), "transformer_blocks.0.ff_context.linear_in"),
+        ("double_blocks.0.img_mlp.2", (1, 3), "transformer_blocks.0.ff.linear_out"),
+    ],
+)
+def test_one_layer_tells_flux2_by_its_shape(name: str, shape: tuple[int, int], ours: str) -> None:
+    """The two share the original names; a width of the small models too, 3072, tells nothing."""
+    rows, columns = (3072 * size for size in shape)
+    deltas = read("comfy", {f"diffusion_model.{name}": (rows, columns)})
+    assert list(deltas) == [f"transformer.{ours}"]
+    assert recognise(deltas) == "flux2"
+
+
+def test_layers_of_both_are_refused() -> None:
+    both = {"single_blocks.0.linear1": (9 * 64, 64), "single_blocks.0.linear2": (64, 5 * 64)}
+    with pytest.raises(UnreadableFile, match=r"linear1.*Flux\.2's layer.*linear2.*has not"):
+        read("comfy", {f"diffusion_model.{name}": shape for name, shape in both.items()})
+
+
+def test_what_is_neither_is_refused() -> None:
     with pytest.raises(UnreadableFile, match="cannot be shared out"):
-        read("comfy", modules)
+        read("comfy", {"diffusion_model.single_blocks.0.linear1": (8 * 64 + 1, 64)})
 
 
 def test_flux2_by_its_attention_alone() -> None:

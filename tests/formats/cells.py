@@ -46,6 +46,14 @@ _FLUX: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "single_blocks.3.linear1": ((56, 8), _SINGLE),
     "single_blocks.3.linear2": ((8, 40), (f"{_ONE}.proj_out",)),
 }
+_FLUX2: dict[str, tuple[Shape, tuple[str, ...]]] = {
+    "double_blocks.3.img_attn.qkv": ((24, 8), _QKV),
+    "double_blocks.3.img_mlp.0": ((48, 8), (f"{_BLOCK}.ff.linear_in",)),
+    "double_blocks.3.txt_mlp.2": ((8, 24), (f"{_BLOCK}.ff_context.linear_out",)),
+    "single_blocks.3.linear1": ((72, 8), (f"{_ONE}.attn.to_qkv_mlp_proj",)),
+    "single_blocks.3.linear2": ((8, 32), (f"{_ONE}.attn.to_out",)),
+    "single_stream_modulation.lin": ((24, 8), ("transformer.single_stream_modulation.linear",)),
+}
 _SD3: dict[str, tuple[Shape, tuple[str, ...]]] = {
     "joint_blocks.3.x_block.attn.qkv": ((24, 8), _QKV),
     "joint_blocks.3.context_block.attn.qkv": ((24, 8), _ADDED),
@@ -60,7 +68,16 @@ _ZED: dict[str, tuple[Shape, tuple[str, ...]]] = {
     f"{_Z}.qkv": ((24, 8), tuple(f"transformer.{_Z}.to_{letter}" for letter in "qkv")),
     "layers.3.feed_forward.w1": ((32, 8), ("transformer.layers.3.feed_forward.w1",)),
 }
-_ORIGINALS = {"flux": _FLUX, "sd3": _SD3, "qwen_image": _IMAGE, "z_image": _ZED}
+_ORIGINALS = {"flux": _FLUX, "flux2": _FLUX2, "sd3": _SD3, "qwen_image": _IMAGE, "z_image": _ZED}
+
+
+_UNETS = {
+    "sd15": "text_encoder",
+    "sd21": "text_encoder",
+    "sdxl": "text_encoder_2",
+    "pocket": "text_encoder",
+}
+"""Families with a unet, and one of their text encoders."""
 
 
 def _original(prefix: str, table: dict[str, tuple[Shape, tuple[str, ...]]]) -> list[Module]:
@@ -76,25 +93,29 @@ def _diffusers(table: dict[str, tuple[Shape, tuple[str, ...]]]) -> list[Module]:
     return [(path, (8, 8), (path,)) for path in paths]
 
 
+WITHOUT_BIASES = "flux2"
+"""Whose layers have none, so that no file can change them."""
+
 MODULES: dict[tuple[str, str], list[Module]] = {
-    ("peft", "sd15"): [
+    **{("peft", family): [
         *((f"unet.{n}", s, (f"unet.{n}",)) for n, s in ((_DOWN, (12, 8)), (_CONV, (12, 8, 3, 3)),
                                                        (_NORM, (12,)))),
-        (f"text_encoder.{_CLIP}", (8, 8), (f"text_encoder.{_CLIP}",)),
-    ],
+        (f"{text}.{_CLIP}", (8, 8), (f"{text}.{_CLIP}",)),
+    ] for family, text in _UNETS.items()},
     **{("peft", family): _diffusers(table) for family, table in _ORIGINALS.items()},
-    ("kohya", "sd15"): [
+    **{("kohya", family): [
         *_unet("lora_unet_#", joined=True),
         _joined("lora_te_", _CLIP, f"text_encoder.{_CLIP}", (8, 8)),
-    ],
+    ] for family in _UNETS if family != "sdxl"},
     ("kohya", "sdxl"): [
         *_unet("lora_unet_", joined=True),
         _joined("lora_te2_", _CLIP, f"text_encoder_2.{_CLIP}", (8, 8)),
     ],
     **{("kohya", family): _original("lora_unet_", table) for family, table in _ORIGINALS.items()},
-    ("comfy", "sdxl"): _unet("diffusion_model."),
+    **{("comfy", family): _unet("diffusion_model.") for family in _UNETS if family != "pocket"},
     **{("comfy", f): _original("diffusion_model.", table) for f, table in _ORIGINALS.items()},
     ("bfl", "flux"): _original("", _FLUX),
+    ("bfl", "flux2"): _original("", _FLUX2),
 }  # fmt: skip
 """(dialect, family) -> modules; bfl is read by the format comfy, whose names it shares."""
 

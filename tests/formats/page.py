@@ -18,7 +18,8 @@ on full-size architectures without weights in `tests/families/test_places.py`.
 {table}
 
 "yes": read and tested. "-": the family has no layer of that sort. Biases (`diff_b`, `b_norm`) are tested in every
-column.
+column but Flux.2's, whose layers have none. Stable Diffusion 1.5, 2.1 and pocket have the same names and are told
+apart by shapes, which `tests/families` tests at full size.
 
 **Dialects.** `peft`: the names of diffusers, written by peft and diffusers. `kohya`: joined by underscores, written by
 kohya-ss, LyCORIS and, for transformers, others with diffusers' names (`lora_transformer_`). `comfy`: the original
@@ -30,6 +31,11 @@ are written too.
 **Fused layers.** Where the original code has one matrix and diffusers several, the rows are cut exactly, whatever the
 kind, and joined exactly where a file is written in kohya's names; a LoKr whose copies the cut goes through is formed
 in full there. DoRA with lengths of columns (`dora_scale` [1, in]) depends on all rows together and is refused there.
+
+**Flux.1 and Flux.2** share names for different layers: `single_blocks.0.linear1` has seven times as many rows as
+columns in Flux.1, where diffusers cuts it, and nine times in Flux.2, where it is one layer (`attn.to_qkv_mlp_proj`; and
+`linear2` is `attn.to_out`). The shapes in a file tell which is meant; one with some of both is refused. diffusers' own
+converters judge the names and the numbers in `tests/peers/test_flux2.py`.
 
 **DoRA.** At gate g the change is g · (W' - W0): a straight line from the base weight to the trained one. LyCORIS and
 peft scale inside the norm instead, which is the same at 0 and at 1.

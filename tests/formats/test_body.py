@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -86,3 +87,12 @@ def test_a_lora_takes_no_more_memory_than_its_file(tmp_path: Path) -> None:
         t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in (delta.down, delta.up)
     }
     assert sum(storages.values()) <= path.stat().st_size
+
+
+def test_the_hash_is_worked_out_when_somebody_asks_for_it(tmp_path: Path) -> None:
+    path = stored(tmp_path / "a.safetensors", save(tensors()))
+    with container.opened(path) as file:
+        _, digest = file.load()
+    right = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(b"another file by now")
+    assert digest() == digest() == right

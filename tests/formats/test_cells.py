@@ -53,7 +53,9 @@ def test_the_change_of_every_module_is_the_oracles(
         judged(lora, name, base, targets, oracle.change(made[name], base.numpy()))
 
 
-@pytest.mark.parametrize(("dialect", "family"), list(cells.MODULES))
+@pytest.mark.parametrize(
+    ("dialect", "family"), [cell for cell in cells.MODULES if cell[1] != cells.WITHOUT_BIASES]
+)
 def test_biases_go_to_the_bias(dialect: str, family: str, tmp_path: Path) -> None:
     made = {
         f"{name}.diff_b": torch.randn(shape[0]) for name, shape, _ in cells.MODULES[dialect, family]

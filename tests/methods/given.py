@@ -41,7 +41,7 @@ def lora(index: int, category: str = "", rank: int = 2, targets: Sequence[str] =
         down = torch.randn(rank, *rest, generator=generator)
         up = torch.randn(out, rank, *(1,) * (len(rest) - 1), generator=generator)
         deltas[target] = LowRank(down, up, 0.5)
-    return LoRA(f"lora-{index}", deltas, sha256=f"{index:064x}", category=category)
+    return LoRA(f"lora-{index}", deltas, digest=f"{index:064x}", category=category)
 
 
 def route(weights: Sequence[float], categories: Sequence[str] = ()) -> Route:
@@ -80,10 +80,15 @@ class FakeBase:
 
 def planned(name: str, asked: Route, steps: int = 6, **options: Any) -> Plan:
     """The method's plan, with a base where it asks for one, and gates where it takes them."""
-    if "gates" in options_of(name):
-        names = [one.name for one in asked.chosen]
-        options = {"gates": LearnedGates.even(names, {"one": 6}), **options}
+    options = {**evenly(name, asked), **options}
     return plan(name, asked, steps, base=FakeBase() if asks_base(name) else None, **options)
+
+
+def evenly(name: str, asked: Route, layer: str = "one", width: int = 6) -> dict[str, Any]:
+    """Gates of a layer that favour no LoRA, as the option of a method that takes learned gates."""
+    if "gates" not in options_of(name):
+        return {}
+    return {"gates": LearnedGates.even([one.name for one in asked.chosen], {layer: width})}
 
 
 def change(made: Plan, step: int = 0) -> dict[str, torch.Tensor]:

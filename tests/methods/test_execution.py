@@ -19,8 +19,10 @@ from lorafusion.plan import Candidate, Plan, Route
 from tests import tiny
 from tests.conftest import loras_for, shared_pipeline
 from tests.executors.test_agreement import predictions
-from tests.methods.given import NAMES, Given
+from tests.methods.given import NAMES, Given, evenly
 from tests.methods.test_contracts import card
+
+BLOCK = "down_blocks.0.attentions.0.transformer_blocks.0"
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def routed(loras: Sequence[LoRA]) -> Route:
 
 def planned(name: str, pipe: Any, loras: Sequence[LoRA]) -> Plan:
     """The method's plan, with signals measured on the pipeline where it asks for them."""
-    return plan(name, routed(loras), tiny.STEPS, base=Insight(pipe, steps=2))
+    asked, width = routed(loras), pipe.unet.get_submodule(BLOCK).norm1.normalized_shape[0]
+    options = evenly(name, asked, BLOCK, width)
+    return plan(name, asked, tiny.STEPS, base=Insight(pipe, steps=2), **options)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +49,8 @@ def test_the_denoiser_predicts_as_often_as_declared(name: str, sd: Any) -> None:
     made = planned(name, sd, loras_for(sd, count, text=False))
     calls: list[int] = []
     handle = sd.unet.conv_in.register_forward_hook(lambda *_: calls.append(1))
-    with apply(sd, made, executor="fold"):  # which runs branch after branch
+    # Fold runs branch after branch; gates inside of the denoiser are for inject alone.
+    with apply(sd, made, executor="inject" if made.learned is not None else "fold"):
         tiny.call(sd)
     handle.remove()
     assert len(calls) == tiny.STEPS * card(name).calls.of(count)

@@ -13,7 +13,7 @@ from lorafusion.errors import BadOption, UnknownName
 from lorafusion.lora import LoRA
 from lorafusion.methods import METHODS, asks_base, card_of, options_of, plan
 from lorafusion.plan import Candidate, Plan, Route
-from tests.methods.given import FakeBase
+from tests.methods.given import FakeBase, evenly
 
 CATEGORIES = ("", "character", "clothing", "object", "background", "style")
 
@@ -53,11 +53,12 @@ def test_every_method_fills_a_plan(
     rows = rows[:2] if card is not None and card.pairs else rows
     asked = route([weight for weight, _ in rows], [category for _, category in rows])
     base = FakeBase() if asks_base(name) else None
-    made = plan(name, asked, steps, strength=strength, base=base)
+    options = evenly(name, asked)
+    made = plan(name, asked, steps, strength=strength, base=base, **options)
     assert made.gates.shape == (steps, made.branches, len(made.loras))
     assert made.steps == steps
     torch.testing.assert_close(made.mix.sum(1), torch.ones(steps))
-    full = plan(name, asked, steps, base=base)
+    full = plan(name, asked, steps, base=base, **options)
     torch.testing.assert_close(made.text_gates, full.text_gates * strength)
     torch.testing.assert_close(made.gates, full.gates * strength)
     assert made.method.startswith(name)

@@ -179,4 +179,4 @@ def test_the_oracle_sees_its_individuals_together_and_apart() -> None:
     assert 0.5 < sum(count == 3 for count in there) / len(there) < 0.95
     assert 0 in there
     with pytest.raises(BadOption, match="is not a set"):
-        oracle.train(RECIPE, Path(), ("crown", "robot"), Path())
+        oracle.train(RECIPE, Path(), ("robot", "panda"), Path())

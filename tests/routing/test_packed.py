@@ -25,7 +25,7 @@ def minilm() -> SentenceEncoder:
 def test_float32_gives_what_sentence_transformers_gives(minilm: SentenceEncoder) -> None:
     model = minilm._model
     assert fits(model)
-    rows = Packed(model, torch.float32).encode(TEXTS)
+    rows = Packed.of(model, torch.float32).encode(TEXTS)
     for text, row in zip(TEXTS[:6], rows[:6], strict=True):
         assert torch.allclose(row, encode_alone(text, minilm), atol=1e-5)
 

@@ -138,7 +138,7 @@ def named(sha256: str) -> LearnedGates:
 
 
 def test_gates_of_another_file_are_refused(sd: Any) -> None:
-    loras = [replace(one, sha256="ab" * 32) for one in loras_for(sd, 2)]
+    loras = [replace(one, digest="ab" * 32) for one in loras_for(sd, 2)]
     names = ("lora-0", "lora-1")
     chosen = [replace(lora, name=name) for lora, name in zip(loras, names, strict=True)]
     route = Route("x", tuple(Candidate(Given(one), 1.0, 1.0) for one in chosen))

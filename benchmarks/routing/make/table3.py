@@ -1,4 +1,4 @@
-"""Sentences over the twelve LoRAs of Table 3, prompts that want none of them, and word senses."""
+"""Sentences over the twelve LoRAs of Table 3, prompts that want none, word senses; the other twelve."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ LARGER = {0: 40, 1: 80, 2: 90, 3: 80, 4: 50}
 NOTHING = {"tune": 100, "second": 100, "heldout": 200}
 FILLED = 0.35
 """How often a role that no LoRA fills is filled with something else."""
+TWO_AUTHORS = ("tune", "heldout")
+"""Splits of the sets that were written last, and by hand alone."""
 JOINED = {
     "tune": ("{} and {}", "{} with {}"),
     "second": ("{} beside {}", "{} together with {}"),
@@ -37,7 +39,7 @@ JOINED = {
 
 
 def make() -> None:
-    """Write the sets table3, nothing and senses, both splits."""
+    """Write the sets table3, nothing, senses, meanings and dozen."""
     words = _read("table3.toml")
     frames = _read("frames.toml")
     scenes = _read("nothing.toml")
@@ -52,6 +54,9 @@ def make() -> None:
         write("table3", split, hand(split, "table3") + cases)
         write("nothing", split, _nothing(scenes[split], NOTHING[split], random))
         write("senses", split, hand(split, "senses"))
+        if split in TWO_AUTHORS:
+            write("meanings", split, hand(split, "meanings"))
+            write("dozen", split, hand(split, "dozen"))
 
 
 def one(

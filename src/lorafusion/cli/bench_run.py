@@ -53,9 +53,8 @@ def run(file: File, json: options.Json = False) -> None:
 def _encoder_of(bench: Bench) -> Encoder | None:
     """The encoder that a run names; None where nothing is routed."""
     from lorafusion.cli import setup
-    from lorafusion.evaluation.runner.config import EQUAL
 
-    if bench.router == EQUAL:
+    if not bench.routed:
         return None
     with show.busy("Opening the encoder"):
         return setup.open_encoder(bench.encoder, None)

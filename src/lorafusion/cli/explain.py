@@ -23,7 +23,8 @@ def explain(
     prompt: Annotated[
         str,
         typer.Argument(
-            help="What the picture should show, in words. Not needed with --prompts.",
+            help="What the picture should show, in words; <lora:name:0.8> pins a LoRA. Not needed "
+            "with --prompts.",
             show_default=False,
         ),
     ] = "",
@@ -39,6 +40,8 @@ def explain(
     negative: options.Negative = "",
     base: options.Base = None,
     equalise: options.Equalise = None,
+    pinned_only: options.PinnedOnly = False,
+    triggers: options.Triggers = True,
     conflicts: options.Conflicts = False,
     html: options.Html = None,
     json: options.Json = False,
@@ -51,8 +54,9 @@ def explain(
     from lorafusion.generate import narrowed
     from lorafusion.library import Library as LoRAs
     from lorafusion.routing import route as make_route
+    from lorafusion.routing.added import with_triggers
 
-    wish = Wish(html, json, conflicts, setup.norm(equalise))
+    wish = Wish(html, json, conflicts, setup.norm(equalise), triggers)
     _check(prompt, prompts, wish, library, catalogue)
     lines = _lines(prompts) if prompts is not None else []
     opened: Catalogue | LoRAs = (
@@ -62,7 +66,6 @@ def explain(
         router, negative, budget=budget, temperature=temperature, top_k=top_k, threshold=threshold
     )
     with show.busy("Asking which LoRAs fit the prompt"):
-        setup.quiet()
         # The base model is needed only where its own text encoder is to compare.
         pipe = setup.open_base(base, "auto", "auto") if encoder == "pipeline" else None
         model = setup.open_encoder(encoder, pipe)
@@ -71,12 +74,14 @@ def explain(
             if base is not None:
                 opened = opened.fitting(setup.base_family(base, pipe))
             left_out = shelf.problems(opened.listing, opened.foreign)
+        given |= {"pinned_only": pinned_only, "triggers": False}
         again = partial(make_route, library=opened, router=router, encoder=model, **given)
     if prompts is not None or not json:
         shelf.warn(left_out)
     if prompts is not None:
         for line in lines:
-            show.json_line(show.short_document(again(prompt=line)))
+            found = again(prompt=line)
+            show.json_line(show.short_document(with_triggers(found) if triggers else found))
         return
     _tell(again, prompt, wish, left_out)
 
@@ -89,15 +94,19 @@ class Wish:
     json: bool
     conflicts: bool
     equalise: Norm | None
+    triggers: bool
 
 
 def _tell(again: Callable[..., Route], prompt: str, wish: Wish, left_out: shelf.Problems) -> None:
+    from lorafusion.routing.added import with_triggers
     from lorafusion.routing.effects import effects
 
     with show.busy("Asking which LoRAs fit the prompt"):
         route = again(prompt=prompt)
         found = effects(route, lambda rest: again(prompt=rest, phrases=False))
     route, compared = _read(route, wish)
+    if wish.triggers:
+        route = with_triggers(route)
     if wish.html is not None:
         from lorafusion.cli import page, setup
 
@@ -106,8 +115,10 @@ def _tell(again: Callable[..., Route], prompt: str, wish: Wish, left_out: shelf.
         told: list[Any] = [{"phrase": one.phrase, "changes": one.changes} for one in found]
         show.document({**show.route_document(route), "effects": told, **compared, **left_out})
         return
-    show.weights(route, left_out=True)
+    show.weights(route)
+    show.added(route)
     show.effects(found)
+    show.left_out(route)
     if wish.conflicts:
         conflict_table.tell(compared)
     if wish.html is not None:
@@ -122,7 +133,7 @@ def _read(route: Route, wish: Wish) -> tuple[Route, dict[str, Any]]:
     from lorafusion.generate.settle import settled
 
     with show.busy("Reading the LoRAs"):
-        route, _ = settled(route)
+        route, _ = settled(route, insist=[one.name for one in route.chosen if one.pinned])
         if wish.equalise is not None:
             route = equalised(route, wish.equalise)
         loras = [one.source.load() for one in route.chosen] if wish.conflicts else []

@@ -62,7 +62,10 @@ Dense = Annotated[
 
 
 def export(
-    prompt: Annotated[str, typer.Argument(help="What the picture should show, in words.")],
+    prompt: Annotated[
+        str,
+        typer.Argument(help="What the picture should show, in words; <lora:name:0.8> pins a LoRA."),
+    ],
     out: Target,
     library: options.Library = None,
     router: options.Router = "phrases",
@@ -72,6 +75,7 @@ def export(
     top_k: options.TopK = None,
     threshold: options.Threshold = None,
     equalise: options.Equalise = None,
+    pinned_only: options.PinnedOnly = False,
     method: options.Method = "fusion",
     option: options.Option = None,
     strength: options.Strength = 1.0,
@@ -91,7 +95,6 @@ def export(
     from lorafusion.cli import setup
     from lorafusion.cli.routed import Routing, routed
     from lorafusion.generate import Request
-    from lorafusion.generate.equalise import check_weighed
     from lorafusion.methods import asks_base
     from lorafusion.methods import plan as make_plan
     from lorafusion.pipelines import Insight
@@ -104,11 +107,10 @@ def export(
     given = setup.given(budget=budget, temperature=temperature, top_k=top_k, threshold=threshold)
     opened = setup.open_library(library, base)
     with show.busy("Asking which LoRAs fit the prompt"):
-        setup.quiet()
         pipe = setup.open_base(base, dtype, "cpu") if dense or encoder == "pipeline" else None
         opened = opened.fitting(_family(opened, base, pipe))
         model = setup.open_encoder(encoder, pipe)
-        routing = Routing(router, encoder, given, True, setup.norm(equalise))
+        routing = Routing(router, encoder, given, True, setup.norm(equalise), pinned_only)
         route, dropped = routed(request, routing, opened, model, pipe if dense else None)
         asked = (
             Insight(pipe or setup.open_base(base, "auto", "auto")) if asks_base(method) else None
@@ -116,8 +118,6 @@ def export(
         plan = make_plan(
             method, route, request.steps, strength=strength, base=asked, **request.options
         )
-        if routing.equalise is not None:
-            check_weighed(plan, route, request, asked)
     left_out = shelf.problems(opened.listing, {**opened.foreign, **dropped})
     shape: dict[str, Any] = {"format": format, "rank": rank, "energy": energy}
     with show.busy("Fusing"):

@@ -19,7 +19,8 @@ def generate(
     prompt: Annotated[
         str,
         typer.Argument(
-            help="What the picture should show, in words. Not needed with --again.",
+            help="What the picture should show, in words; <lora:name:0.8> pins a LoRA. Not needed "
+            "with --again.",
             show_default=False,
         ),
     ] = "",
@@ -31,6 +32,8 @@ def generate(
     top_k: options.TopK = None,
     threshold: options.Threshold = None,
     equalise: options.Equalise = None,
+    pinned_only: options.PinnedOnly = False,
+    triggers: options.Triggers = True,
     require_lora: options.RequireLora = False,
     method: options.Method = "fusion",
     option: options.Option = None,
@@ -82,7 +85,9 @@ def generate(
         strength=strength,
     )
     narrowed = setup.given(budget=budget, temperature=temperature, top_k=top_k, threshold=threshold)
-    routing = Routing(router, encoder, narrowed, require_lora, setup.norm(equalise))
+    routing = Routing(
+        router, encoder, narrowed, require_lora, setup.norm(equalise), pinned_only, triggers
+    )
     make.new(request, routing, executor, place)
 
 

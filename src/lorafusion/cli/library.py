@@ -81,7 +81,6 @@ def calibrate(
     from lorafusion.routing.measure import measure
 
     with show.busy("Measuring the encoder"):
-        setup.quiet()
         pipe = setup.open_base(base, "auto", "auto") if encoder == "pipeline" else None
         model = setup.open_encoder(encoder, pipe)
         before, found = calibration_of(model), measure(model)

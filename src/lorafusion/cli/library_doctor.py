@@ -72,7 +72,6 @@ def _opened(base: str | None) -> Any:
     if base is None:
         return None
     with show.busy("Loading the base model"):
-        setup.quiet()
         return setup.open_base(base, "auto", "cpu")
 
 

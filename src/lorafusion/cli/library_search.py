@@ -50,7 +50,6 @@ def _ranked(words: str, files: tuple[Listed, ...], encoder: str) -> list[tuple[L
     if not files:
         return []
     with show.busy("Comparing the words with the LoRAs"):
-        setup.quiet()
         opened = setup.open_encoder(encoder, None)
         keys = key_vectors([file.card.text for file in files], opened, KeyStore())
         scores = (keys @ encode_alone(words, opened)).tolist()

@@ -16,9 +16,7 @@ from lorafusion.cli import setup, shelf, show
 from lorafusion.cli.routed import Routing, routed
 from lorafusion.generate import Job, Request, Result, again, label, prepare
 from lorafusion.generate import make as make_images
-from lorafusion.generate.equalise import check_weighed
 from lorafusion.generate.job import OnStep
-from lorafusion.pipelines import Insight
 from lorafusion.record import Record, check_writable, read_record, save
 
 SLUG = 60
@@ -48,19 +46,17 @@ def new(request: Request, routing: Routing, executor: str, place: Place) -> None
     library = setup.open_library(place.library, place.base)
     job = Job(request, executor)
     with show.busy("Opening the base model"):
-        setup.quiet()
         pipe = setup.open_base(place.base, place.dtype, place.device)
     with show.busy("Asking which LoRAs fit the prompt"):
         library = library.fitting(setup.base_family(place.base, pipe))
         encoder = setup.open_encoder(routing.encoder, pipe)
         route, dropped = routed(request, routing, library, encoder, pipe)
         plan = prepare(pipe, job, route)
-        if routing.equalise is not None:
-            check_weighed(plan, route, request, Insight(pipe))
     left_out = shelf.problems(library.listing, {**library.foreign, **dropped})
     if not place.json:
         shelf.warn(left_out)
         show.weights(route)
+        show.added(route)
     with _progress() as on_step:
         result = make_images(
             pipe,
@@ -85,21 +81,19 @@ def repeat(source: Path, place: Place) -> None:
     library = setup.open_library(place.library, base)
     dtype = record.dtype if place.dtype == "auto" else place.dtype
     with show.busy("Opening the base model"):
-        setup.quiet()
         pipe = setup.open_base(base, dtype, place.device)
     with _progress() as on_step:
         result = again(record, library, pipe, on_step=on_step)
     if not place.json:
         show.weights(result.route)
+        show.added(result.route)
     _finish(result, [path], place, shelf.problems(library.listing))
     _compare(record, result.record)
 
 
 def _paths(request: Request, out: Path | None) -> list[Path]:
     """One path for each seed, each known to be writable."""
-    words = (
-        re.sub(r"[^\w]+", "-", request.prompt.lower()).strip("-_")[:SLUG].strip("-_") or "picture"
-    )
+    words = re.sub(r"[^\w]+", "-", request.text.lower()).strip("-_")[:SLUG].strip("-_") or "picture"
     if out is not None and len(request.seeds) == 1:
         paths = [out.expanduser()]
     elif out is not None:

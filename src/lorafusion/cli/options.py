@@ -96,6 +96,22 @@ Threshold = Annotated[
         "from -1 to 1, for phrases in deviations from ordinary text.",
     ),
 ]
+PinnedOnly = Annotated[
+    bool,
+    _optional(
+        ROUTING,
+        "Use the LoRAs that the prompt pins with <lora:name:0.8> and no others.",
+        "--pinned-only",
+    ),
+]
+Triggers = Annotated[
+    bool,
+    _option(
+        ROUTING,
+        "Put trigger words of chosen LoRAs into the prompt where it lacks them.",
+        "--triggers/--no-triggers",
+    ),
+]
 RequireLora = Annotated[
     bool,
     _optional(
@@ -194,9 +210,9 @@ Equalise = Annotated[
     str | None,
     _optional(
         ROUTING,
-        "Make a weight mean the same for every LoRA: multiply each weight so that at 1 the LoRA's "
-        "change has this norm. A number, or median for that of the chosen ones; as trained when "
-        "left out.",
+        "Make a weight mean the same for every LoRA: choose strengths at which each LoRA's change has "
+        "this norm at weight 1. A number, or median for that of the chosen ones; when left out, "
+        "LoRAs act at their preferred strengths, or as trained.",
         value="NORM",
     ),
 ]

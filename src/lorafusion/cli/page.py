@@ -6,13 +6,12 @@ import html
 import re
 from collections.abc import Sequence
 
+from lorafusion.cli.show import NEAREST, strength
 from lorafusion.plan import Candidate, Route
 from lorafusion.routing.effects import Effect
 
 COLOURS = ("#ffd54f", "#80cbc4", "#f48fb1", "#90caf9", "#c5e1a5", "#ffab91", "#ce93d8", "#bcaaa4")
 """Of the phrases, in turn; dark text is readable on each."""
-NEAREST = 12
-"""LoRAs that were left out and are shown: the nearest ones."""
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
@@ -30,8 +29,9 @@ def page(route: Route, effects: Sequence[Effect]) -> str:
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
-        f"<title>{_safe(route.prompt)}</title><style>{_STYLE}</style></head><body>",
+        f"<title>{_safe(route.text)}</title><style>{_STYLE}</style></head><body>",
         f'<p class="prompt">{_marked(route, colours)}</p>',
+        _added(route),
         _chosen(route, colours),
         _effects(effects),
         _left_out(left_out),
@@ -49,20 +49,27 @@ def _marked(route: Route, colours: dict[str, str]) -> str:
     taken: list[tuple[int, int, Candidate]] = []
     for candidate in sorted(route.chosen, key=lambda c: -len(c.phrase)):
         pattern = r"\s+".join(map(re.escape, candidate.phrase.split()))
-        for match in re.finditer(pattern, route.prompt) if pattern else ():
+        for match in re.finditer(pattern, route.text) if pattern else ():
             start, end = match.span()
             if all(end <= a or start >= b for a, b, _ in taken):
                 taken.append((start, end, candidate))
     pieces, at = [], 0
     for start, end, candidate in sorted(taken, key=lambda one: one[0]):
         title = f"{candidate.name}: {candidate.weight:.2f}"
-        pieces.append(_safe(route.prompt[at:start]))
+        pieces.append(_safe(route.text[at:start]))
         pieces.append(
             f'<mark style="background:{colours[candidate.name]}" title="{_safe(title)}">'
-            f"{_safe(route.prompt[start:end])}</mark>"
+            f"{_safe(route.text[start:end])}</mark>"
         )
         at = end
-    return "".join(pieces) + _safe(route.prompt[at:])
+    return "".join(pieces) + _safe(route.text[at:])
+
+
+def _added(route: Route) -> str:
+    if not route.added:
+        return ""
+    words = _safe(", ".join(route.added))
+    return f"<p>Trigger words added: {words}. The model reads: {_safe(route.prompt)}</p>"
 
 
 def _chosen(route: Route, colours: dict[str, str]) -> str:
@@ -71,13 +78,14 @@ def _chosen(route: Route, colours: dict[str, str]) -> str:
     most = max(max(abs(c.weight) for c in route.chosen), 1e-9)
     rows = [
         f"<tr><td><b>{_safe(c.name)}</b></td><td>{_safe(c.source.category)}</td>"
-        f'<td class="n">{c.weight:.3f}</td><td class="bar"><div style="width:'
+        f'<td class="n">{c.weight:.3f}</td><td class="n">{_safe(strength(c))}</td><td class="bar"><div style="width:'
         f'{max(c.weight, 0) / most:.1%};background:{colours[c.name]}"></div></td>'
         f'<td class="n">{c.score:.2f}</td><td class="n">{c.margin:+.2f}</td>'
-        f"<td>{_safe(c.phrase)}</td></tr>"
+        f"<td>{'pinned' if c.pinned else _safe(c.phrase)}</td></tr>"
         for c in route.chosen
     ]
-    head = _head(("LoRA", ""), ("category", ""), ("weight", "n"), ("", ""), ("score", "n"))
+    head = _head(("LoRA", ""), ("category", ""), ("weight", "n"), ("strength", "n"), ("", ""))
+    head += _head(("score", "n"))
     return f"<table><tr>{head}{_head(('margin', 'n'), ('asked for by', ''))}</tr>{''.join(rows)}</table>"
 
 

@@ -12,6 +12,7 @@ from lorafusion.generate.settle import settled
 from lorafusion.library import Encoder, Library
 from lorafusion.plan import Route
 from lorafusion.routing import route as make_route
+from lorafusion.routing.added import with_triggers
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Routing:
     options: Mapping[str, Any]
     require_lora: bool
     equalise: Norm | None = None
+    pinned_only: bool = False
+    triggers: bool = False
 
 
 def routed(
@@ -41,10 +44,19 @@ def routed(
         LorafusionError: as `route`, `settled`, `require` and `equalised`.
     """
     chosen_by = narrowed(routing.router, request.negative_prompt, **routing.options)
-    route = make_route(request.prompt, library, router=routing.router, encoder=model, **chosen_by)
+    route = make_route(
+        request.prompt,
+        library,
+        router=routing.router,
+        encoder=model,
+        pinned_only=routing.pinned_only,
+        triggers=False,  # some may be left out yet
+        **chosen_by,
+    )
     if routing.require_lora:
         require(route)
-    route, dropped = settled(route, pipe)
+    insist = [one.name for one in route.chosen if one.pinned]
+    route, dropped = settled(route, pipe, insist=insist)
     if routing.equalise is not None:
         route = equalised(route, routing.equalise, pipe)
-    return route, dropped
+    return with_triggers(route) if routing.triggers else route, dropped

@@ -19,7 +19,7 @@ DTYPES = ("float32", "float16", "bfloat16")
 
 
 def quiet() -> None:
-    """Keep model libraries from writing bars and reports between our own lines."""
+    """Keep model libraries from writing bars and reports between our own lines; imports diffusers."""
     for name in ("diffusers", "transformers"):
         logging = importlib.import_module(f"{name}.utils.logging")
         logging.set_verbosity_error()
@@ -91,6 +91,7 @@ def open_base(base: str | None, dtype: str, device: str) -> Any:
     """
     import torch
 
+    quiet()
     where = _device(device)
     if dtype not in ("auto", *DTYPES):
         raise BadOption(f"--dtype is {dtype!r}; give auto, {', '.join(DTYPES)}")

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lorafusion.cli.columns import columns
+
 if TYPE_CHECKING:
     from lorafusion.plan import Candidate, Route
     from lorafusion.routing.effects import Effect
@@ -19,12 +21,18 @@ if TYPE_CHECKING:
 BAR = 20
 """Characters of the longest bar."""
 
+MANY = 200
+"""Entries of a list from which on it is written quickly: indenting ten thousand takes a second."""
+
 PARTS = " ▏▎▍▌▋▊▉█"
 """A character cell, filled by eighths."""
 
 
+TITLES = ("score", "margin", "asked for by")
 NUMBERS = ("weight", "score", "margin")
 """Columns that are aligned to the right."""
+NEAREST = 12
+"""LoRAs that were left out and are shown: the nearest ones."""
 
 
 def console(*, error: bool = False) -> Console:
@@ -44,8 +52,23 @@ def busy(text: str) -> Iterator[None]:
 
 
 def document(content: object) -> None:
-    """Print one JSON document on stdout."""
+    """Print one JSON document on stdout, indented; the entries of a long list are a line each."""
+    if isinstance(content, dict) and any(_is_long(value) for value in content.values()):
+        fields = (f"  {json.dumps(key)}: {_told(value)}" for key, value in content.items())
+        sys.stdout.write("{\n" + ",\n".join(fields) + "\n}\n")
+        return
     sys.stdout.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, list) and len(value) > MANY
+
+
+def _told(value: object) -> str:
+    if not isinstance(value, list) or not _is_long(value):
+        return json.dumps(value, indent=2, allow_nan=False).replace("\n", "\n  ")
+    entries = (f"    {json.dumps(entry, allow_nan=False)}" for entry in value)
+    return "[\n" + ",\n".join(entries) + "\n  ]"
 
 
 def json_line(content: object) -> None:
@@ -58,30 +81,59 @@ def line(text: str) -> None:
     console().print(text, soft_wrap=True)
 
 
-def bar(value: float, most: float, *, ascii_only: bool = False) -> str:
-    """A bar of at most `BAR` characters, in the ratio of `value` to `most`; never quite nothing."""
+def bar(value: float, most: float, width: int = BAR, *, ascii_only: bool = False) -> str:
+    """A bar of at most `width` characters, in the ratio of `value` to `most`; never quite nothing."""
     share = 0.0 if most <= 0 else min(max(value / most, 0.0), 1.0)
-    eighths = max(round(share * BAR * 8), int(share > 0))
+    eighths = max(round(share * width * 8), int(share > 0))
     if ascii_only:
         return "#" * -(-eighths // 8)
     return (PARTS[8] * (eighths // 8) + PARTS[eighths % 8]).rstrip()
 
 
-def weights(route: Route, *, left_out: bool = False) -> None:
-    """Print the LoRAs of a route: bar, weight, score, the phrase that asked, or why not."""
+def weights(route: Route) -> None:
+    """Print the chosen LoRAs of a route; strengths where one is not 1."""
     out = console()
-    rows = route.candidates if left_out else route.chosen
-    if not rows:
+    if not route.chosen:
         line("No LoRA was chosen: the base model alone.")
         return
-    most = max((candidate.weight for candidate in rows), default=0.0)
+    most = max(candidate.weight for candidate in route.chosen)
     ascii_only = not out.encoding.startswith("utf")
+    liked = any(candidate.strengths != (1.0, 1.0) for candidate in route.chosen)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("LoRA", "category", "weight", "", "score", "margin", "asked for by"):
-        table.add_column(name, justify="right" if name in NUMBERS else "left")
-    for candidate in rows:
-        table.add_row(*_cells(candidate, bar(candidate.weight, most, ascii_only=ascii_only)))
+    for name in ("LoRA", "category", "weight", "", *["strength"] * liked, *TITLES):
+        table.add_column(
+            name, justify="right" if name in NUMBERS else "left", no_wrap=name != TITLES[-1]
+        )
+    for candidate in route.chosen:
+        drawn = bar(candidate.weight, most, BAR // 2 if liked else BAR, ascii_only=ascii_only)
+        told = [Text(strength(candidate))] * liked
+        table.add_row(*_cells(candidate, drawn), *told, *_evidence(candidate))
     out.print(table)
+
+
+def left_out(route: Route) -> None:
+    """Print the LoRAs that were not chosen, the nearest ones, and why."""
+    others = [candidate for candidate in route.candidates if candidate.left_out]
+    if not others:
+        return
+    line("")
+    rows = [(c.name, c.source.category, f"{c.score:.3f}", c.left_out) for c in others[:NEAREST]]
+    columns(("left out", "category", "score", "why"), rows)
+    if len(others) > NEAREST:
+        line(f"and {len(others) - NEAREST} more; --json lists them all")
+
+
+def strength(candidate: Candidate) -> str:
+    """What weight 1 of a LoRA means: "0.8", or "0.8, text 0.5"."""
+    denoiser, text = candidate.strengths
+    return f"{denoiser:.3g}" if denoiser == text else f"{denoiser:.3g}, text {text:.3g}"
+
+
+def added(route: Route) -> None:
+    """Print which trigger words were put into the prompt, and the prompt that the model reads."""
+    if route.added:
+        line(f"trigger words added: {', '.join(route.added)}")
+        line(f"the model reads: {route.prompt}")
 
 
 def rows(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
@@ -97,7 +149,9 @@ def rows(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
 def route_document(route: Route) -> dict[str, object]:
     """A route as JSON."""
     return {
-        "prompt": route.prompt,
+        "prompt": route.text,
+        "encoded": route.prompt,
+        "triggers": list(route.added),
         "router": route.router,
         "candidates": [
             {
@@ -106,6 +160,9 @@ def route_document(route: Route) -> dict[str, object]:
                 "score": candidate.score,
                 "margin": candidate.margin,
                 "weight": candidate.weight,
+                "strength": candidate.strengths[0],
+                "text_strength": candidate.strengths[1],
+                "pinned": candidate.pinned,
                 "phrase": candidate.phrase,
                 "left_out": candidate.left_out,
             }
@@ -117,9 +174,18 @@ def route_document(route: Route) -> dict[str, object]:
 def short_document(route: Route) -> dict[str, object]:
     """A route as a short JSON object: the chosen LoRAs, and why each other one was left out."""
     return {
-        "prompt": route.prompt,
+        "prompt": route.text,
+        "encoded": route.prompt,
         "loras": [
-            {"name": one.name, "weight": one.weight, "score": one.score, "phrase": one.phrase}
+            {
+                "name": one.name,
+                "weight": one.weight,
+                "strength": one.strengths[0],
+                "text_strength": one.strengths[1],
+                "score": one.score,
+                "phrase": one.phrase,
+                "pinned": one.pinned,
+            }
             for one in route.chosen
         ],
         "left_out": [
@@ -143,14 +209,17 @@ def effects(found: Sequence[Effect]) -> None:
 
 
 def _cells(candidate: Candidate, drawn: str) -> list[Text]:
-    style = "dim" if candidate.left_out else ""
-    why = f"left out: {candidate.left_out}" if candidate.left_out else candidate.phrase
     return [
-        Text(candidate.name, style="dim" if candidate.left_out else "bold"),
-        Text(candidate.source.category, style=style),
-        Text(f"{candidate.weight:.3f}", style=style),
+        Text(candidate.name, style="bold"),
+        Text(candidate.source.category),
+        Text(f"{candidate.weight:.3f}"),
         Text(drawn, style="cyan"),
-        Text(f"{candidate.score:.3f}", style=style),
-        Text(f"{candidate.margin:+.2f}", style=style),
-        Text(why, style=style),
+    ]
+
+
+def _evidence(candidate: Candidate) -> list[Text]:
+    return [
+        Text(f"{candidate.score:.3f}"),
+        Text(f"{candidate.margin:+.2f}"),
+        Text("pinned" if candidate.pinned else candidate.phrase),
     ]

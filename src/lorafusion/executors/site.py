@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lorafusion.errors import WrongBase
 from lorafusion.executors.layout import Layout, Piece
+from lorafusion.executors.room import Kind, Room
 from lorafusion.lora import Delta, Dense, LowRank, dense_on
 
 Layer = nn.Linear | nn.Conv2d
@@ -104,7 +105,12 @@ def sites(
     """
     paths = dict.fromkeys(path for part in parts for path in part)
     layouts: dict[tuple[Piece, ...], Layout] = {}
-    return [_site(module, path, parts, dtype, layouts) for path in paths]
+    wanted = [_wanted(module, path, parts, layouts) for path in paths]
+    kinds = [_kind(each.weight, dtype) for each in wanted]
+    room = Room(
+        (kind, shape) for each, kind in zip(wanted, kinds, strict=True) for shape in each.shapes
+    )
+    return [each.site(room, kind) for each, kind in zip(wanted, kinds, strict=True)]
 
 
 def find_layer(module: nn.Module, path: str) -> nn.Module | None:
@@ -145,10 +151,12 @@ def find_parameter(module: nn.Module, path: str) -> tuple[nn.Module | None, str]
 
 def misfit(module: nn.Module, path: str, delta: Delta) -> str:
     """Why `delta` cannot act at `path`, in words; empty when it can."""
-    return _misfit(*find_parameter(module, path), delta)
+    found = _fitted(*find_parameter(module, path), delta)
+    return found if isinstance(found, str) else ""
 
 
-def _misfit(layer: nn.Module | None, name: str, delta: Delta) -> str:
+def _fitted(layer: nn.Module | None, name: str, delta: Delta) -> Delta | str:
+    """The change in the form of the layer's parameter, or why it has none, in words."""
     if layer is None:
         return "no such module"
     weight = getattr(layer, name, None)
@@ -160,48 +168,69 @@ def _misfit(layer: nn.Module | None, name: str, delta: Delta) -> str:
     if isinstance(layer, nn.Conv2d) and layer.groups != 1:
         return f"is a convolution in {layer.groups} groups"
     try:
-        delta.fitted(tuple(weight.shape))
+        return delta.fitted(tuple(weight.shape))
     except WrongBase:
         return f"{name} is {list(weight.shape)}, the LoRA's change is {list(delta.shape)}"
-    return ""
 
 
-def _site(
+@dataclass(frozen=True)
+class _Wanted:
+    """A site before its stacks are made."""
+
+    path: str
+    layer: nn.Module
+    name: str
+    weight: Tensor
+    layout: Layout
+    low: Sequence[LowRank]
+    others: Sequence[tuple[int, Delta]]
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """[R, in, *k] and [out, R, *1]."""
+        out, *rest = self.weight.shape if self.weight.ndim > 1 else (*self.weight.shape, 1)
+        rank = self.layout.rank
+        return (rank, *rest), (out, rank, *(1,) * (len(rest) - 1))
+
+    def site(self, room: Room, kind: Kind) -> Site:
+        """With its stacks, each number converted and put in its place in one pass."""
+        down, up = (room.take(kind, shape) for shape in self.shapes)
+        place = 0
+        for delta in self.low:
+            down.narrow(0, place, delta.rank).copy_(delta.down)
+            up.narrow(1, place, delta.rank).copy_(delta.up)
+            place += delta.rank
+        return Site(self.path, self.layer, down, up, self.layout, self.others, self.name)
+
+
+def _kind(weight: Tensor, dtype: torch.dtype | None) -> Kind:
+    """Where stacks lie and in what dtype."""
+    # Sequentially offloaded weights have no device yet; the stacks follow them when they are called.
+    device = torch.device("cpu") if weight.is_meta else weight.device
+    return device, weight.dtype if dtype is None else dtype
+
+
+def _wanted(
     module: nn.Module,
     path: str,
     parts: Sequence[Mapping[str, Delta]],
-    dtype: torch.dtype | None,
     layouts: dict[tuple[Piece, ...], Layout],
-) -> Site:
-    wanted = [(index, part[path]) for index, part in enumerate(parts) if path in part]
+) -> _Wanted:
     layer, name = find_parameter(module, path)
-    for _, delta in wanted:
-        if problem := _misfit(layer, name, delta):
-            raise WrongBase(f"{path}: {problem}")
-    assert layer is not None, "_misfit() has just said so"
-    weight = getattr(layer, name)
-    fitted = [(index, delta.fitted(tuple(weight.shape))) for index, delta in wanted]
-    low = [(index, delta) for index, delta in fitted if isinstance(delta, LowRank)]
-    others = [(index, delta) for index, delta in fitted if not isinstance(delta, LowRank)]
+    low: list[tuple[int, LowRank]] = []
+    others: list[tuple[int, Delta]] = []
+    for index, part in enumerate(parts):
+        if path not in part:
+            continue
+        delta = _fitted(layer, name, part[path])
+        if isinstance(delta, str):
+            raise WrongBase(f"{path}: {delta}")
+        if isinstance(delta, LowRank):
+            low.append((index, delta))
+        else:
+            others.append((index, delta))
+    assert layer is not None, "_fitted() has just said so"
     pieces = tuple((index, delta.rank, float(delta.scale)) for index, delta in low)
     layout = layouts.setdefault(pieces, Layout(pieces))
-    down, up = _stacked([delta for _, delta in low], weight, layout.rank, dtype)
-    return Site(path, layer, down, up, layout, others, name)
-
-
-def _stacked(
-    deltas: Sequence[LowRank], weight: Tensor, rank: int, dtype: torch.dtype | None
-) -> tuple[Tensor, Tensor]:
-    """[R, in, *k] and [out, R, *1], each number converted and put in its place in one pass."""
-    kind = weight.dtype if dtype is None else dtype
-    # Sequentially offloaded weights have no device yet; the stacks follow them when they are called.
-    device = torch.device("cpu") if weight.is_meta else weight.device
-    out, *rest = weight.shape if weight.ndim > 1 else (*weight.shape, 1)
-    down = torch.empty(rank, *rest, device=device, dtype=kind)
-    up = torch.empty(out, rank, *(1,) * (len(rest) - 1), device=device, dtype=kind)
-    place = 0
-    for delta in deltas:
-        down.narrow(0, place, delta.rank).copy_(delta.down)
-        up.narrow(1, place, delta.rank).copy_(delta.up)
-        place += delta.rank
-    return down, up
+    weight = getattr(layer, name)
+    return _Wanted(path, layer, name, weight, layout, [delta for _, delta in low], others)

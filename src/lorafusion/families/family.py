@@ -22,7 +22,7 @@ class Family:
         blocks: (channels, transformer layers) of each down block of a unet, outermost first; empty
             when they are no evidence.
         marks: pieces of module paths of which one is enough to recognise a transformer.
-        strangers: pieces of module paths that only other models have.
+        strangers: pieces of module paths that only other models have; a ``$`` is the end of a path.
         widths: input widths of ``attn.to_q`` that only this family has.
         foreign_widths: input widths of ``attn.to_q`` that belong to other families.
         sgm: whether kohya files number its unet's blocks as the original code does.

@@ -11,6 +11,8 @@ FAMILY = Family(
     # The last is Chroma's, the others Flux.2's.
     strangers=(
         ".to_qkv_mlp_proj",
+        ".attn.to_out$",
+        "_stream_modulation",
         ".ff.linear_",
         ".ff_context.linear_",
         "distilled_guidance_layer.",

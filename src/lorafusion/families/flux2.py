@@ -7,7 +7,14 @@ FAMILY = Family(
     title="Flux.2",
     denoiser="transformer",
     text={},
-    marks=(".to_qkv_mlp_proj", ".ff.linear_in", ".ff.linear_out", ".ff_context.linear_"),
+    marks=(
+        ".to_qkv_mlp_proj",
+        ".attn.to_out$",
+        ".ff.linear_in",
+        ".ff.linear_out",
+        ".ff_context.linear_",
+        "_stream_modulation",
+    ),
     strangers=(".proj_mlp", ".ff.net.", ".ff_context.net.", ".img_mlp.", ".txt_mlp."),
     # Of the large model; the small ones are as wide as others.
     widths=frozenset({6144}),

@@ -71,6 +71,13 @@ def spread(name: str, t5: str = "") -> tuple[Place, ...]:
     return (Place(f"transformer.{path}"),) if path else ()
 
 
+@lru_cache(maxsize=_NAMES)
+def twin(name: str) -> tuple[Place, ...]:
+    """What a kohya name of Flux.1's stands for in Flux.2; empty where both mean the same."""
+    joined = name.removeprefix("lora_unet_")
+    return places.twin(joined, joined=True) if joined != name else ()
+
+
 def target(name: str) -> str | None:
     """The target path of a kohya name; None when no Stable Diffusion model has it."""
     prefix = next((prefix for prefix in _COMPONENTS if name.startswith(prefix)), "")

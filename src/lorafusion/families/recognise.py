@@ -57,8 +57,13 @@ def _fits(family: Family, deltas: Mapping[str, Delta], denoisers: frozenset[str]
         return False
     if not denoisers and {path.partition(".")[0] for path in deltas} != set(family.text):
         return False
-    evidence = [says for path, delta in deltas.items() for says in _evidence(family, path, delta)]
-    return any(evidence) and all(evidence)
+    evidence = (says for path, delta in deltas.items() for says in _evidence(family, path, delta))
+    for_it = 0
+    for says in evidence:
+        if not says:
+            return False
+        for_it += 1
+    return for_it > 0
 
 
 def _evidence(family: Family, path: str, delta: Delta) -> Iterator[bool]:
@@ -95,9 +100,10 @@ def _unet(family: Family, path: str, delta: Delta) -> Iterator[bool]:
 
 
 def _transformer(family: Family, path: str, delta: Delta) -> Iterator[bool]:
-    if any(stranger in path for stranger in family.strangers):
+    ended = f"{path}$"
+    if any(stranger in ended for stranger in family.strangers):
         yield False
-    if any(mark in path for mark in family.marks):
+    if any(mark in ended for mark in family.marks):
         yield True
     if path.endswith(".attn.to_q"):
         if delta.shape[1] in family.foreign_widths:

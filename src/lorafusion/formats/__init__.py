@@ -42,14 +42,14 @@ def read(path: str | Path, *, name: str | None = None) -> LoRA:
     with container.opened(path) as file:
         with _where(path):
             form = format_of(file.header.keys)
-        tensors, sha256 = file.load()
+        tensors, digest = file.load()
         metadata = dict(file.header.metadata)
     with _where(path):
         deltas = about.sharpened(form.read(tensors, _settings(path, metadata)), metadata)
     return LoRA(
         name=path.stem if name is None else name,
         deltas=deltas,
-        sha256=sha256,
+        digest=digest,
         family=recognise(deltas),
         category=about.category(metadata),
         triggers=about.triggers(metadata),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float
 from torch import Tensor
 
 from lorafusion.formats.header import Header
+from lorafusion.spare import Bytes
 
 NARROW = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
 """Dtypes of eight bits, which are widened to half precision: it holds all their numbers exactly."""
@@ -35,7 +38,6 @@ _EXPONENTS: Mapping[str, tuple[Any, int]] = {
     "BF16": (np.uint16, 0x7F80),
 }
 """dtype -> unsigned integers of its size, and the exponent that only infinite values and NaN have."""
-Bytes = NDArray[np.uint8]
 _BYTES = 1 << 18
 """Checked at a time, so that what is in between stays in the processor's cache."""
 
@@ -47,20 +49,31 @@ def views(header: Header, body: Bytes) -> dict[str, Tensor]:
         header: whose spans lie one behind the other in `body`.
         body: all bytes behind the header.
     """
+    known = _WIDE | NARROW | SCALARS
+    whole: dict[torch.dtype, Tensor] = {}
     found = {}
     for key, shape in header.shapes.items():
         start, stop = header.spans[key]
         name = header.dtypes[key]
-        dtype = (_WIDE | NARROW | SCALARS)[name]
+        dtype = known[name]
+        place, askew = divmod(start, dtype.itemsize)
         if stop == start:
             tensor = torch.empty(shape, dtype=dtype)
-        elif start % dtype.itemsize:
+        elif askew:
             tensor = torch.frombuffer(body[start:stop].copy(), dtype=dtype).view(shape)
         else:
-            count = (stop - start) // dtype.itemsize
-            tensor = torch.frombuffer(body, dtype=dtype, count=count, offset=start).view(shape)
+            if dtype not in whole:
+                count = len(body) // dtype.itemsize
+                whole[dtype] = torch.frombuffer(body, dtype=dtype, count=count)
+            tensor = whole[dtype].as_strided(shape, _strides(shape), place)
         found[key] = tensor.to(torch.float16) if name in NARROW else tensor
     return found
+
+
+@functools.lru_cache
+def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Of numbers that lie one behind the other."""
+    return tuple(math.prod(shape[place + 1 :]) for place in range(len(shape)))
 
 
 def not_finite(header: Header, body: Bytes) -> str:
@@ -77,6 +90,10 @@ def not_finite(header: Header, body: Bytes) -> str:
     return ""
 
 
+def _widened(name: str, some: Bytes) -> Float[Tensor, " n"]:
+    return torch.frombuffer(some.copy(), dtype=NARROW[name]).to(torch.float16)
+
+
 def _first(header: Header, body: Bytes, order: list[str]) -> str:
     return next(key for key in order if _any_strange(header.dtypes[key], body, *header.spans[key]))
 
@@ -86,9 +103,11 @@ def _any_strange(name: str, body: Bytes, start: int, stop: int) -> bool:
 
     Twice the bits forget the sign, and then the exponent is what makes a number large.
     """
-    if name in NARROW and stop > start:
-        narrow = torch.frombuffer(body[start:stop].copy(), dtype=NARROW[name])
-        return not bool(torch.isfinite(narrow.to(torch.float16)).all())
+    if name in NARROW:
+        return any(
+            not torch.isfinite(_widened(name, body[at : min(at + _BYTES, stop)])).all()
+            for at in range(start, stop, _BYTES)
+        )
     if name not in _EXPONENTS:
         return False
     kind, exponent = _EXPONENTS[name]

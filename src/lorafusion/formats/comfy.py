@@ -50,9 +50,10 @@ def read(tensors: Tensors, _metadata: Metadata) -> dict[str, Delta]:
     parts, strange = Parts(), []
     for key, tensor in tensors.items():
         known = endings.cut(key)
-        where = _spread(known[0].removeprefix(_PREFIX)) if known else ()
+        path = known[0].removeprefix(_PREFIX) if known else ""
+        where = _spread(path)
         if known and where:
-            parts.spread(where, known[1], key, tensor)
+            parts.spread(where, known[1], key, tensor, places.twin(path))
         else:
             strange.append(key)
     refuse(strange, "lora_A.weight, lora_B.weight and alpha of a known module")

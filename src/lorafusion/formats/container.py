@@ -6,25 +6,26 @@ header, the data.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lorafusion.errors import BadOption, NotWritable, UnreadableFile
 from lorafusion.formats.body import NARROW, SCALARS, not_finite, views
 from lorafusion.formats.header import Header
+from lorafusion.spare import SPARE, Bytes
 
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 """Suffixes of files that could run code when they are opened."""
@@ -96,8 +97,8 @@ class Opened:
     start: bytes
     header: Header
 
-    def load(self) -> tuple[dict[str, Tensor], str]:
-        """Read the rest: tensors in their stored dtype (eight bits as float16), and the file's sha256.
+    def load(self) -> tuple[dict[str, Tensor], Callable[[], str]]:
+        """Read the rest: tensors in their stored dtype (eight bits as float16), and the file's sha256 to be.
 
         The tensors are views of one piece of memory, as large as the file. It is not mapped: a mapped
         file that somebody writes to later would change values that have been checked.
@@ -106,20 +107,29 @@ class Opened:
             UnreadableFile: a tensor of another dtype than a LoRA has, or NaN or infinite values.
         """
         _check_dtypes(self.path, self.header)
-        # numpy asks for huge pages, and does not fill with zeros what is about to be read.
-        body = np.empty(max(stop for _, stop in self.header.spans.values()), np.uint8)
+        body = SPARE.take(max(stop for _, stop in self.header.spans.values()))
         with _reading(self.path):
             read = self.file.readinto(body.data)
             if read != len(body) or self.file.read(1):
                 raise UnreadableFile(f"{self.path}: changed while it was read; try again")
-        digest = hashlib.sha256(self.start)
-        digest.update(body.data)
         if strange := not_finite(self.header, body):
             raise UnreadableFile(
                 f"{self.path}: tensor {strange!r} holds NaN or infinite values; "
                 "its training broke, use another file"
             )
-        return views(self.header, body), digest.hexdigest()
+        return views(self.header, body), _digest(self.start, body)
+
+
+def _digest(start: bytes, body: Bytes) -> Callable[[], str]:
+    """What works out the sha256 of these bytes, once."""
+
+    @functools.cache
+    def digest() -> str:
+        made = hashlib.sha256(start)
+        made.update(body.data)
+        return made.hexdigest()
+
+    return digest
 
 
 @contextmanager

@@ -9,6 +9,7 @@ norms); peft/utils/save_and_load.py; diffusers/utils/state_dict_utils.py.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _LYCORIS = (
     *(f"hada_{piece}" for piece in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2")),
@@ -39,9 +40,12 @@ ROLES = {
 } | {piece: piece for piece in _LYCORIS}
 """Ending -> role; the role "bias" is a full difference of the module's bias."""
 
+_KEYS = 1 << 14
+"""Keys that are remembered: files of one trainer have the same ones."""
 _ENDING = re.compile(rf"(.+?)\.({'|'.join(map(re.escape, ROLES))})")
 
 
+@lru_cache(maxsize=_KEYS)
 def cut(key: str) -> tuple[str, str] | None:
     """(module, role) of a key, or None when it ends in nothing that is known."""
     found = _ENDING.fullmatch(key)

@@ -54,7 +54,7 @@ def read(tensors: Tensors, _metadata: Metadata) -> dict[str, Delta]:
         known = endings.cut(key)
         places = kohya.spread(known[0], t5) if known else ()
         if known and places:
-            parts.spread(places, known[1], key, tensor)
+            parts.spread(places, known[1], key, tensor, kohya.twin(known[0]))
         else:
             strange.append(key)
     refuse(strange, "lora_down.weight, lora_up.weight and alpha of a known module")
@@ -101,8 +101,8 @@ def _modules(lora: LoRA, family: Family | None, two: bool) -> Iterator[tuple[str
         if spelled is None:
             raise BadOption(
                 f"LoRA {lora.name!r}: {target} has no name in kohya's format, which is for the "
-                "unet and text encoders of Stable Diffusion 1, 2 and XL, and the blocks of Flux and "
-                "Stable Diffusion 3; write 'peft' instead"
+                "unet and text encoders of Stable Diffusion 1, 2 and XL, and the blocks of Flux.1, "
+                "Flux.2 and Stable Diffusion 3; write 'peft' instead"
             )
         yield spelled, delta
 

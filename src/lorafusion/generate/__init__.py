@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lorafusion.errors import NothingRelevant
-from lorafusion.generate.equalise import Norm, check_weighed, equalised
+from lorafusion.generate.equalise import Norm, equalised
 from lorafusion.generate.job import Job, OnStep, check_call, run
 from lorafusion.generate.many import make_many, requests_of
 from lorafusion.generate.remake import again
@@ -59,6 +59,8 @@ def generate(
     top_k: int | None = None,
     threshold: float | None = None,
     equalise: Norm | None = None,
+    pinned_only: bool = False,
+    triggers: bool = True,
     require_lora: bool = False,
     executor: str = "auto",
     base: str = "",
@@ -71,7 +73,7 @@ def generate(
     An image depends on its own seed only: the same seed, the same pixels, alone or among others.
 
     Args:
-        prompt: what the image shows.
+        prompt: what the image shows; ``<lora:name:0.8>`` in it pins a LoRA, as `route` says.
         pipe: any diffusers text-to-image pipeline.
         library: where the LoRAs are; those of another family than the pipeline's are left out.
         method: a name of `METHODS`.
@@ -91,8 +93,10 @@ def generate(
             stand out more.
         top_k: keep at most this many LoRAs.
         threshold: keep LoRAs of at least this score.
-        equalise: multiply weights so that at weight 1 each LoRA's change has this norm, or "median"
-            for that of the chosen ones; as trained when None.
+        equalise: strengths at which each LoRA's change has this norm at weight 1, or "median" for that
+            of the chosen ones; as their users and makers like them, or as trained, when None.
+        pinned_only: use the LoRAs that the prompt pins and no others.
+        triggers: put trigger words of chosen LoRAs into the prompt where it lacks them.
         require_lora: refuse to make an image without any LoRA.
         executor: a name of `EXECUTORS`, or "auto".
         base: how to name the base model in the record; its own name or path when empty.
@@ -104,8 +108,8 @@ def generate(
         Result: the images, their records, the route and the plan.
 
     Raises:
-        BadOption: an empty prompt or a value out of its range.
-        UnknownName: no such method, option, router, encoder or executor.
+        BadOption: an empty prompt, a malformed tag or a value out of its range.
+        UnknownName: no such method, option, router, encoder, executor or pinned LoRA.
         NothingRelevant: `require_lora`, and no LoRA was chosen.
         WrongBase: a chosen LoRA, or none of all, fits the pipeline; nothing was touched.
         UnreadableFile: a chosen LoRA cannot be read.
@@ -134,14 +138,13 @@ def generate(
         threshold=threshold,
     )
     library = library.fitting(family_of(pipe))
+    given |= {"pinned_only": pinned_only, "triggers": triggers}
     route = make_route(prompt, library, router=router, encoder=model, **given)
     if require_lora:
         require(route)
     if equalise is not None:
         route = equalised(route, equalise, pipe)
     plan = prepare(pipe, job, route)
-    if equalise is not None:
-        check_weighed(plan, route, request, Insight(pipe))
     return make(pipe, job, route, plan, names=(base, label(encoder, model)))
 
 
@@ -173,7 +176,8 @@ def generate_many(
         executor: a name of `EXECUTORS`, or "auto".
         base: how to name the base model in the records.
         call: further arguments of the pipeline's call, the same for all.
-        narrowing: the router's options: budget, temperature, top_k, threshold.
+        narrowing: the router's options: budget, temperature, top_k, threshold; or those of `route`:
+            pinned_only, triggers.
 
     Returns:
         One Result for each request, in order.
@@ -238,19 +242,19 @@ def prepare(pipe: Any, job: Job, route: Route) -> Plan:
 def make(
     pipe: Any, job: Job, route: Route, plan: Plan, *, names: tuple[str, str] = ("", "")
 ) -> Result:
-    """Make images from a route and its plan, edited by hand perhaps.
+    """Make images from a route and its plan, edited by hand perhaps; the pipeline reads its prompt.
 
     Args:
         pipe: any diffusers text-to-image pipeline.
         job: what to make, and how to run it.
-        route: for the record.
+        route: its prompt is what the pipeline reads; the rest is for the record.
         plan: as `prepare` returns it.
         names: of the base model and of the encoder, for the record.
 
     Raises:
         BadOption, UnknownName, WrongBase: as `apply`.
     """
-    made = run(pipe, plan, job)
+    made = run(pipe, plan, job, route.prompt)
     return Result(made[0], records(pipe, job, route, plan, made, names), route, plan)
 
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
-import torch
-
-from lorafusion.base import Base
 from lorafusion.doctor import effect, equalising
-from lorafusion.errors import BadOption
-from lorafusion.generate.request import Request
-from lorafusion.methods import plan as make_plan
 from lorafusion.pipelines.match import base_weights
-from lorafusion.plan import Plan, Route
+from lorafusion.plan import Candidate, Route
 
 Norm: TypeAlias = float | Literal["median"]
 """The norm that each LoRA's change has at weight 1; or the median of those chosen."""
 
 
 def equalised(route: Route, to: Norm, pipe: Any = None) -> Route:
-    """The route with weights multiplied so that at weight 1 every LoRA's change is of one size.
+    """The route with strengths at which every LoRA's change is of one size at weight 1.
 
     The size is the Frobenius norm of all its changes, text encoders included, as `doctor.effect`
     measures it. LoRAs are trained to very different sizes; but a norm is no measure of what an eye
-    sees, so that this is a choice. Chosen LoRAs that change nothing keep their weight.
+    sees, so that this is a choice. It takes the place of preferred strengths, which are another
+    answer to the same question; the numbers of pins stay as factors. Chosen LoRAs that change nothing
+    stay as they are.
 
     Args:
         route: its chosen LoRAs are read.
@@ -42,38 +39,15 @@ def equalised(route: Route, to: Norm, pipe: Any = None) -> Route:
         norms[candidate.name] = effect(lora, weights).norm
     sound = {name: norm for name, norm in norms.items() if norm}
     factors = equalising(sound, None if to == "median" else to)
-    return route.with_weights(
-        {name: weight * factors.get(name, 1.0) for name, weight in route.weights.items()}
+    return replace(
+        route,
+        candidates=tuple(
+            _times(one, factors[one.name]) if one.name in factors and not one.left_out else one
+            for one in route.candidates
+        ),
     )
 
 
-def check_weighed(plan: Plan, route: Route, request: Request, base: Base | None = None) -> None:
-    """Insist that a method acts on weights, since otherwise equal strengths are not what it makes.
-
-    Args:
-        plan: made of `route` as `request` asks.
-        route: its chosen LoRAs have been read (`settled`).
-        request: names the method.
-        base: answers what the method asks about the base model.
-
-    Raises:
-        BadOption: another weight makes the same plan.
-    """
-    if not route.weights:
-        return
-    first = next(iter(route.weights))
-    other = make_plan(
-        request.method,
-        route.with_weights(route.weights | {first: route.weights[first] / 2}),
-        request.steps,
-        strength=request.strength,
-        base=base,
-        **dict(request.options),
-    )
-    if any(one is not two for one, two in zip(plan.loras, other.loras, strict=False)):
-        return  # a method that rewrites the LoRAs has the weights in what it wrote
-    if torch.equal(plan.gates, other.gates) and torch.equal(plan.mix, other.mix):
-        raise BadOption(
-            f"equalise changes weights, and method {request.method!r} does not act on them here; "
-            "use fusion, or leave equalise out"
-        )
+def _times(candidate: Candidate, factor: float) -> Candidate:
+    strength, text_strength = candidate.strengths if candidate.pinned else (1.0, 1.0)
+    return replace(candidate, strength=strength * factor, text_strength=text_strength * factor)

@@ -80,8 +80,10 @@ def check_call(pipe: Any, job: Job) -> None:
             )
 
 
-def run(pipe: Any, plan: Plan, job: Job) -> tuple[tuple[Image.Image, ...], str]:
+def run(pipe: Any, plan: Plan, job: Job, prompt: str) -> tuple[tuple[Image.Image, ...], str]:
     """One image for each seed, and the name of the executor that made them.
+
+    The prompt is that of the route, without the tags and with the words that the request's may lack.
 
     Each image is a batch of its own with a generator of its own, on the CPU, so that it depends on
     its seed alone. In a batch, matrices are multiplied in other blocks; their rounding differs in
@@ -93,7 +95,7 @@ def run(pipe: Any, plan: Plan, job: Job) -> tuple[tuple[Image.Image, ...], str]:
     images: list[Image.Image] = []
     with apply(pipe, plan, executor=job.executor) as choice:
         for index, seed in enumerate(job.request.seeds):
-            arguments = _arguments(pipe, job, index)
+            arguments = {"prompt": prompt} | _arguments(pipe, job, index)
             generator = torch.Generator("cpu").manual_seed(seed)
             images.append(pipe(**arguments, generator=generator).images[0])
     return tuple(images), choice.name
@@ -136,7 +138,6 @@ def settings(request: Request) -> dict[str, Any]:
 def _arguments(pipe: Any, job: Job, index: int) -> dict[str, Any]:
     request = job.request
     arguments = {
-        "prompt": request.prompt,
         "num_inference_steps": request.steps,
         **settings(request),
         **(job.call or {}),

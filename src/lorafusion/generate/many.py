@@ -24,12 +24,14 @@ class Item:
     Attributes:
         request: that it belongs to.
         seed: of the image.
+        prompt: what the pipeline reads for it.
         plan: which LoRAs are open for it.
         place: of the request among all.
     """
 
     request: Request
     seed: int
+    prompt: str
     plan: Plan
     place: int
 
@@ -81,8 +83,8 @@ def make_many(
     for job in jobs:
         check_call(pipe, job)
     items = [
-        Item(job.request, seed, plan, place)
-        for place, (job, (_, plan)) in enumerate(zip(jobs, planned, strict=True))
+        Item(job.request, seed, route.prompt, plan, place)
+        for place, (job, (route, plan)) in enumerate(zip(jobs, planned, strict=True))
         for seed in job.request.seeds
     ]
     images: list[list[Image.Image]] = [[] for _ in jobs]
@@ -125,7 +127,7 @@ def _run(pipe: Any, batch: Sequence[Item], job: Job) -> tuple[list[Image.Image],
     if any(negatives):
         arguments["negative_prompt"] = negatives
     arguments |= {
-        "prompt": [item.request.prompt for item in batch],
+        "prompt": [item.prompt for item in batch],
         "num_inference_steps": batch[0].request.steps,
         "generator": [torch.Generator("cpu").manual_seed(item.seed) for item in batch],
     }

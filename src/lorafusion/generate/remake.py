@@ -93,11 +93,7 @@ def again(
         raise BadOption(
             f"the record could not hold {', '.join(missing)}; give the same in call again"
         )
-    route = Route(
-        record.prompt,
-        tuple(Candidate(s, s.used.score, s.used.weight, s.used.phrase) for s in sources),
-        record.router,
-    )
+    route = _route(record, sources)
     job = Job(_request(record, pipe), record.executor, {**record.call, **(call or {})}, on_step)
     check_call(pipe, job)
     request = job.request
@@ -111,7 +107,7 @@ def again(
     )
     with ExitStack() as stack:
         stack.enter_context(scheduled(pipe, record))
-        made = run(pipe, plan, job)
+        made = run(pipe, plan, job, route.prompt)
         written = records(pipe, job, route, plan, made, (record.base, record.encoder))
     return Result(made[0], written, route, plan)
 
@@ -147,10 +143,28 @@ def _find(wanted: Sequence[Used], library: Library) -> list[Found]:
     return [Found(entries[used.sha256], used) for used in wanted]
 
 
+def _route(record: Record, sources: Sequence[Found]) -> Route:
+    """The recorded prompt, weights and strengths: nothing is routed, pinned or added anew."""
+    chosen = (
+        Candidate(
+            source,
+            used.score,
+            used.weight,
+            used.phrase,
+            strength=used.strength,
+            text_strength=used.text_strength,
+            pinned=used.pinned,
+        )
+        for source in sources
+        for used in [source.used]
+    )
+    return Route(record.prompt, tuple(chosen), record.router, added=record.triggers)
+
+
 def _request(record: Record, pipe: Any) -> Request:
     sized = accepts(pipe, "width") and accepts(pipe, "height")
     return Request(
-        prompt=record.prompt,
+        prompt=record.asked,
         seeds=(record.seed,),
         steps=record.steps,
         negative_prompt=record.negative_prompt,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from lorafusion.errors import BadOption, UnknownName
 from lorafusion.methods import METHODS, options_of
 from lorafusion.registry import unknown
+from lorafusion.routing.tags import parsed
 
 LARGEST_SEED = 2**63 - 1
 
@@ -18,7 +19,7 @@ class Request:
     """Everything about an image but its model, its LoRAs and their weights.
 
     Attributes:
-        prompt: what the image shows.
+        prompt: what the image shows, with the tags that pin LoRAs, as given.
         seeds: one image is made for each, 0 to 2^63 - 1.
         steps: denoising steps, at least 1.
         negative_prompt: what it should not show; "" for nothing.
@@ -30,7 +31,7 @@ class Request:
         strength: factor on all gates.
 
     Raises:
-        BadOption: an empty prompt, no seed, or a number out of its range.
+        BadOption: an empty prompt, a malformed tag, no seed, or a number out of its range.
         UnknownName: no such method, or no such option of the method.
     """
 
@@ -46,8 +47,7 @@ class Request:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.prompt.strip():
-            raise BadOption("the prompt is empty; say in words what the image should show")
+        self._check_prompts()
         if self.steps < 1:
             raise BadOption(f"steps is {self.steps}; it must be at least 1")
         if not self.seeds:
@@ -63,6 +63,17 @@ class Request:
         if not math.isfinite(self.strength):
             raise BadOption(f"strength is {self.strength}; it must be a finite number")
         self._check_method()
+
+    @property
+    def text(self) -> str:
+        """The prompt without its tags."""
+        return parsed(self.prompt)[0]
+
+    def _check_prompts(self) -> None:
+        if not self.text.strip():
+            raise BadOption("the prompt is empty; say in words what the image should show")
+        if parsed(self.negative_prompt)[1]:
+            raise BadOption("the negative prompt pins a LoRA; write the tag in the prompt")
 
     def _check_method(self) -> None:
         known = options_of(self.method)

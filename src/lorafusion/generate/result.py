@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
 from lorafusion.errors import BadOption
 from lorafusion.generate.describe import dtype_name, environment, fingerprint
@@ -81,7 +83,9 @@ def records(
     plain = {key: value for key, value in call.items() if _is_plain(value)}
     versions, system = environment()
     shared: dict[str, Any] = {
-        "prompt": request.prompt,
+        "prompt": route.prompt,
+        "asked": request.prompt,
+        "triggers": route.added,
         "negative_prompt": request.negative_prompt,
         "steps": request.steps,
         "guidance_scale": guidance(pipe, request),
@@ -117,16 +121,17 @@ def records(
 
 
 def _used(route: Route, plan: Plan) -> tuple[Used, ...]:
-    """The chosen LoRAs; `gate` is their mean opening over steps, branches weighed by `mix`.
+    """The chosen LoRAs; gates are their mean openings over steps, branches weighed by `mix`.
 
     Where a method made one LoRA of several, each counts with its weight in the making.
     """
-    opened = (plan.gates * plan.mix[..., None]).sum(1).mean(0).tolist()
-    gates: Counter[str] = Counter()
+    opened, texts = (_opened(plan, gates) for gates in (plan.gates, plan.text_gates))
+    gates, text_gates = defaultdict[str, float](float), defaultdict[str, float](float)
     sums: dict[str, str] = {}
-    for lora, gate in zip(plan.loras, opened, strict=True):
+    for lora, gate, text in zip(plan.loras, opened, texts, strict=True):
         for inner in sources_of(lora):
             gates[inner["name"]] += gate * inner["weight"]
+            text_gates[inner["name"]] += text * inner["text_weight"]
             sums[inner["name"]] = inner["sha256"]
     used = []
     for candidate in route.chosen:
@@ -143,9 +148,17 @@ def _used(route: Route, plan: Plan) -> tuple[Used, ...]:
                 score=float(candidate.score),
                 weight=float(candidate.weight),
                 gate=float(gates[candidate.name]),
+                pinned=candidate.pinned,
+                strength=float(candidate.strengths[0]),
+                text_strength=float(candidate.strengths[1]),
+                text_gate=float(text_gates[candidate.name]),
             )
         )
     return tuple(used)
+
+
+def _opened(plan: Plan, gates: Float[Tensor, "s b l"]) -> list[float]:
+    return [float(gate) for gate in (gates * plan.mix[..., None]).sum(1).mean(0)]
 
 
 def _decisive(call: dict[str, Any], plain: dict[str, Any]) -> list[str]:

@@ -37,6 +37,11 @@ class Held:
         return self.source.category
 
     @property
+    def triggers(self) -> tuple[str, ...]:
+        """As the LoRA has them."""
+        return self.lora.triggers
+
+    @property
     def path(self) -> Path | None:
         """The source's file, where it is one."""
         return getattr(self.source, "path", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -18,7 +18,8 @@ class LoRA:
         deltas: target path -> Delta. A path is the pipeline's component and the module in it, or that
             with ``.bias`` behind it, as diffusers files spell them: ``unet.mid_block.attentions.0.proj_in``,
             ``text_encoder.text_model.encoder.layers.0.self_attn.q_proj``.
-        sha256: of the whole file, in hexadecimal; empty when it never was a file.
+        digest: the file's sha256, or what works it out; that takes as long as reading does, and only records
+            want it.
         family: the base model's family by keys and shapes ("sd15", "pocket"), or "unknown".
         category: character, clothing, object, background or style, or "" when nobody said.
         triggers: words that the training captions used.
@@ -27,7 +28,7 @@ class LoRA:
 
     name: str
     deltas: Mapping[str, Delta]
-    sha256: str = ""
+    digest: str | Callable[[], str] = ""
     family: str = "unknown"
     category: str = ""
     triggers: tuple[str, ...] = ()
@@ -36,6 +37,11 @@ class LoRA:
     def __post_init__(self) -> None:
         object.__setattr__(self, "deltas", MappingProxyType(dict(self.deltas)))
         object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
+
+    @property
+    def sha256(self) -> str:
+        """Of the whole file, in hexadecimal; empty when it never was a file."""
+        return self.digest if isinstance(self.digest, str) else self.digest()
 
     @property
     def components(self) -> tuple[str, ...]:

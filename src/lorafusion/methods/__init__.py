@@ -12,6 +12,7 @@ from lorafusion.base import Base
 from lorafusion.errors import BadOption, UnknownName
 from lorafusion.lora import LoRA
 from lorafusion.methods.card import Card
+from lorafusion.methods.preference import opened, scaled
 from lorafusion.plan import Candidate, Plan, Route
 from lorafusion.registry import Registry, unknown
 
@@ -70,6 +71,9 @@ def plan(
 ) -> Plan:
     """Turn a route into a plan.
 
+    A method goes by weights, or not. What it gives a LoRA is multiplied by that LoRA's strengths, those
+    of the denoiser and the text encoders apart, so that pins and preferred strengths act under all.
+
     Args:
         method: a name of `METHODS`.
         route: its chosen LoRAs are read from their files now.
@@ -83,7 +87,7 @@ def plan(
 
     Raises:
         UnknownName: no such method, or no such option of the method.
-        BadOption: an option out of its range.
+        BadOption: an option out of its range, or a strength for a LoRA that cannot be rewritten.
         UnreadableFile, UnknownFormat: the file that an option names.
     """
     function = METHODS[method]
@@ -98,7 +102,12 @@ def plan(
     chosen = route.chosen
     loras = tuple(candidate.source.load() for candidate in chosen)
     asked = {BASE: base} if asks_base(method) else {}
-    made = function(chosen, loras, steps, **asked, **_read(options))
+    read = _read(options)
+    card = card_of(method)
+    if card is not None and card.rewrites:
+        made = function(chosen, scaled(chosen, loras), steps, **asked, **read)
+    else:
+        made = opened(function(chosen, loras, steps, **asked, **read), chosen, loras)
     return replace(made.scaled(strength), method=_label(method, strength, options))
 
 

@@ -37,6 +37,8 @@ class Card:
         alone: whether one LoRA alone at weight 1 acts as under `merge`.
         pairs: whether it is for exactly two LoRAs.
         base: whether it asks about the base model.
+        rewrites: whether it makes one LoRA of several, so that strengths go into what it makes it of
+            and not into its gates.
     """
 
     formula: str
@@ -47,3 +49,4 @@ class Card:
     alone: bool = True
     pairs: bool = False
     base: bool = False
+    rewrites: bool = False

@@ -23,6 +23,7 @@ CARD = Card(
     formula="W0 + sum_l w_l m_l D_l / d, with m_l 1 at a share d of the numbers by chance, else 0",
     exportable=True,
     alone=False,
+    rewrites=True,
 )
 
 

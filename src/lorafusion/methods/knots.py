@@ -23,6 +23,7 @@ CARD = Card(
     formula="[D_1 .. D_L] = U S [V_1 .. V_L];  W0 + U S TIES(V_1 .. V_L)",
     exportable=True,
     alone=False,
+    rewrites=True,
 )
 
 

@@ -24,6 +24,7 @@ CARD = Card(
     formula="W0 + D_style + D_content (I - mu / (1 + mu) V V^T), V spanning the rows of D_style",
     exportable=True,
     pairs=True,
+    rewrites=True,
 )
 
 

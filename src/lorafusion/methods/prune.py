@@ -21,6 +21,7 @@ CARD = Card(
     formula="W0 + sum_l w_l top(D_l), top keeping a share of the numbers, the largest",
     exportable=True,
     alone=False,
+    rewrites=True,
 )
 
 

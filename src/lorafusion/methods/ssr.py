@@ -24,6 +24,7 @@ CARD = Card(
     formula="A = [A_l], B = [B_l], z = A x;  W0 + B R A,  R = Q (G + r I)^-1,  G = mean z z^T,  Q_l = mean z_l z^T",
     exportable=True,
     base=True,
+    rewrites=True,
 )
 
 

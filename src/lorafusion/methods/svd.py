@@ -18,6 +18,7 @@ from lorafusion.plan import Candidate, Plan
 CARD = Card(
     formula="W0 + the r greatest singular directions of sum_l w_l D_l",
     exportable=True,
+    rewrites=True,
 )
 
 

@@ -26,6 +26,7 @@ CARD = Card(
     exportable=True,
     alone=False,
     base=True,
+    rewrites=True,
 )
 KEPT = "lorafusion.kept_energy"
 """Key of the metadata: the share of the LoRAs' energy that their projection keeps."""

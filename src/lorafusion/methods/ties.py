@@ -22,6 +22,7 @@ CARD = Card(
     formula="W0 + mean over l of w_l top(D_l) where its sign is that of sum_l top(D_l)",
     exportable=True,
     alone=False,
+    rewrites=True,
 )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from lorafusion.record.strict import build
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever a field is added, removed or changes its meaning."""
 
 
@@ -24,8 +25,12 @@ class Used:
         category: character, clothing, object, background, style, or "".
         phrase: the words of the prompt that asked for it.
         score: how well it fitted the prompt, on the router's scale.
-        weight: its share, as routed.
-        gate: how far it was open, strength included, on average over steps and branches.
+        weight: its share, as routed; 1 for one that was pinned.
+        gate: how far it was open, strengths included, on average over steps and branches.
+        pinned: whether the prompt named it in a tag.
+        strength: what weight 1 of it meant for the denoiser, as a tag or its user said.
+        text_strength: the same for the text encoders.
+        text_gate: as `gate`, for the text encoders.
     """
 
     name: str
@@ -37,6 +42,10 @@ class Used:
     score: float
     weight: float
     gate: float
+    pinned: bool
+    strength: float
+    text_strength: float
+    text_gate: float
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,9 @@ class Record:
     """Everything that decides the pixels of one image.
 
     Attributes:
-        prompt: as given.
+        prompt: as the pipeline read it, without tags and with the words of `triggers`.
+        asked: as given.
+        triggers: trigger words of LoRAs that were put into the prompt.
         negative_prompt: as given; "" for none.
         seed: of this image's own generator, on the CPU.
         steps: denoising steps asked for.
@@ -75,6 +86,8 @@ class Record:
     """
 
     prompt: str
+    asked: str
+    triggers: tuple[str, ...]
     negative_prompt: str
     seed: int
     steps: int
@@ -120,6 +133,19 @@ class Record:
 
         Raises:
             UnreadableFile: not JSON, a field missing, unknown or of another type, or a record of
-                another format version.
+                a format version that is not known.
         """
-        return build(cls, text, where, FORMAT)
+        return build(cls, text, where, FORMAT, {1: _from_1})
+
+
+def _from_1(data: dict[str, Any]) -> dict[str, Any]:
+    """A record of format 1, which had no tags, trigger words or strengths, as format 2 says it."""
+    plain = {"pinned": False, "strength": 1.0, "text_strength": 1.0}
+    loras = data.get("loras")
+    if isinstance(loras, list):
+        loras = [
+            {**one, **plain, "text_gate": one.get("gate")} if isinstance(one, dict) else one
+            for one in loras
+        ]
+    asked: dict[str, Any] = {"asked": data.get("prompt"), "triggers": []}
+    return {**data, **asked, "loras": loras, "format": 2}

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from pathlib import PurePath
 
-from lorafusion.record.fields import Record
+from lorafusion.record.fields import Record, Used
+from lorafusion.routing.tags import Tag, without_signs
 
 SAMPLERS = {
     "DDIMScheduler": "DDIM",
@@ -34,16 +35,14 @@ SPACINGS = {
 
 def infotext(record: Record) -> str:
     """The text of the PNG chunk ``parameters``."""
-    tags = "".join(
-        f" <lora:{_tag(used.name)}:{used.gate:.4g}>" for used in record.loras if used.gate
-    )
+    tags = "".join(f" {_tag(used)}" for used in _open(record))
     negative = f"\nNegative prompt: {record.negative_prompt}" if record.negative_prompt else ""
     pairs = ", ".join(f"{key}: {_quoted(value)}" for key, value in _pairs(record).items())
     return f"{record.prompt}{tags}{negative}\n{pairs}"
 
 
 def _pairs(record: Record) -> dict[str, str]:
-    hashes = ", ".join(f"{_tag(used.name)}: {used.autov3}" for used in record.loras if used.gate)
+    hashes = ", ".join(f"{_plain(used.name)}: {used.autov3}" for used in _open(record))
     spacing = [word for key, word in SPACINGS.items() if record.scheduler_config.get(key)]
     pairs = {
         "Steps": str(record.steps),
@@ -74,6 +73,16 @@ def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False) if special else value
 
 
-def _tag(name: str) -> str:
-    """A LoRA's name without the signs that would end a tag or a pair."""
+def _open(record: Record) -> list[Used]:
+    return [used for used in record.loras if used.gate or used.text_gate]
+
+
+def _tag(used: Used) -> str:
+    """The tag that opens a LoRA as far as it was open."""
+    weights = (float(f"{gate:.4g}") for gate in (used.gate, used.text_gate))
+    return str(Tag(" ".join(without_signs(used.name).split()), *weights))
+
+
+def _plain(name: str) -> str:
+    """A LoRA's name without the signs that would end a pair."""
     return "".join(sign for sign in name if sign not in ':,<>\n"')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -12,12 +12,15 @@ from lorafusion.errors import UnreadableFile
 
 T = TypeVar("T")
 
+Older = Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]
+"""Format version -> what turns an object of that version into one of the present version."""
 
-def build(kind: type[T], text: str, where: str, version: int) -> T:
-    """Read JSON text into dataclass `kind`, whose field ``format`` must be `version`.
+
+def build(kind: type[T], text: str, where: str, version: int, older: Older) -> T:
+    """Read JSON text into dataclass `kind`, whose field ``format`` must be `version` or one of `older`.
 
     Raises:
-        UnreadableFile: not a JSON object, another format version, or a field that is missing,
+        UnreadableFile: not a JSON object, an unknown format version, or a field that is missing,
             unknown or of the wrong type; the message starts with `where`.
     """
     try:
@@ -28,9 +31,12 @@ def build(kind: type[T], text: str, where: str, version: int) -> T:
         ) from None
     if not isinstance(data, dict):
         raise UnreadableFile(f"{where}: holds a {type(data).__name__}, expected a JSON object")
-    if data.get("format", version) != version:
+    seen = data.get("format", version)
+    if isinstance(seen, int) and seen in older:
+        data = older[seen](data)
+    elif seen != version:
         raise UnreadableFile(
-            f"{where}: format version {data['format']!r}, expected {version}; "
+            f"{where}: format version {seen!r}, expected {version}; "
             "use the lorafusion version that the record names"
         )
     return _object(kind, data, where)

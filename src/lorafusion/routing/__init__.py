@@ -12,7 +12,9 @@ from lorafusion.errors import BadOption, UnknownName
 from lorafusion.library import Catalogue, Encoder, Library
 from lorafusion.plan import Route
 from lorafusion.registry import Registry, unknown
+from lorafusion.routing.added import with_triggers
 from lorafusion.routing.phrases import with_phrases
+from lorafusion.routing.pins import alone, pinned, read_pins
 from lorafusion.routing.pipeline_encoder import PipelineEncoder
 from lorafusion.routing.sentence import sentence_encoder
 
@@ -48,29 +50,37 @@ def route(
     router: str = DEFAULT,
     encoder: str | Path | Encoder = "minilm",
     phrases: bool = True,
+    triggers: bool = True,
+    pinned_only: bool = False,
     **options: object,
 ) -> Route:
     """Find out which LoRAs of a library a prompt asks for, and how strongly.
 
     Args:
-        prompt: the text of the image.
+        prompt: the text of the image. ``<lora:name:0.8>`` in it pins a LoRA: that one acts at this
+            strength whatever the router says, and the tag is taken out of the text.
         library: its key vectors are computed now where they are not stored. A `Catalogue` of
             descriptions will do.
         router: a name of `ROUTERS`.
         encoder: a name of `ENCODERS`, a sentence-transformers model by name or folder, or an object
             with `id` and `encode`, such as `PipelineEncoder`.
         phrases: whether to look for the words that asked for each LoRA; they never change a weight.
+        triggers: whether to put trigger words of chosen LoRAs into the prompt where it lacks them.
+        pinned_only: choose what the prompt pins and nothing else; no router is asked.
         options: the router's own keyword arguments.
 
     Returns:
         Route over all LoRAs of the library, the best first. It may have left out all of them.
 
     Raises:
-        BadOption: the prompt is blank, or an option is out of its range.
-        UnknownName: no such router, encoder or option of the router.
-        UnreadableFile: a folder that holds no sentence-transformers model.
+        BadOption: the prompt is blank but for tags, a tag is malformed, or an option is out of its
+            range.
+        UnknownName: no such router, encoder, option of the router or pinned LoRA.
+        UnreadableFile: a folder that holds no sentence-transformers model, or a pinned file is broken.
+        WrongBase: a pinned LoRA was left out, being for another base model.
     """
-    if not prompt.strip():
+    text, pins = read_pins(prompt, library)
+    if not text.strip():
         raise BadOption("the prompt is empty; say in words what the image shows")
     function = ROUTERS[router]
     settings = options_of(router)
@@ -79,13 +89,18 @@ def route(
             raise UnknownName(unknown(f"option of router {router!r}", name, list(settings)))
     model = encoder_of(encoder)
     if not len(library):
-        return Route(prompt, (), _label(router, settings | options))
-    keys = library.keys(model)
-    found = function(prompt, tuple(library), keys, model, **options)
-    if phrases:
-        found = with_phrases(found, dict(zip(library.names, keys, strict=True)), model)
-    label = encoder if isinstance(encoder, str | Path) else model.id or type(model).__name__
-    return replace(found, router=_label(router, {"encoder": label} | settings | options))
+        return Route(text, (), _label(router, settings | options))
+    if pinned_only:
+        found = alone(text, tuple(library), pins)
+    else:
+        keys = library.keys(model)
+        found = function(text, tuple(library), keys, model, **options)
+        if phrases:
+            found = with_phrases(found, dict(zip(library.names, keys, strict=True)), model)
+        label = encoder if isinstance(encoder, str | Path) else model.id or type(model).__name__
+        found = replace(found, router=_label(router, {"encoder": label} | settings | options))
+        found = pinned(found, pins)
+    return with_triggers(found) if triggers else found
 
 
 def options_of(router: str) -> dict[str, Any]:

@@ -9,10 +9,13 @@ Matejka et al., "Analysis of Score Normalization in Multilingual Speaker Recogni
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib import resources
 
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lorafusion.library.keys import Encoder, key_vectors
@@ -59,32 +62,65 @@ class Background:
         # with a small encoder and far more with a pipeline's: then every few of them must do.
         self.phrases = ordinary_phrases() if quick else ordinary_phrases()[::_EVERY]
         self.vectors = (
-            quick(self.phrases) if quick else key_vectors(self.phrases, encoder, KeyStore())
+            _together(self.phrases, encoder.id, quick)
+            if quick
+            else key_vectors(self.phrases, encoder, KeyStore())
         )
         self.unit = float(self.measure(self.vectors)[1].mean())
+
+    def nearest(
+        self, rows: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, "n r"], Int[Tensor, "n r"]]:
+        """Cosines of each row with its nearest ordinary phrases, the nearest first, and which these are."""
+        found = (rows @ self.vectors.T).topk(min(NEAREST, len(self.vectors)), dim=1)
+        return found.values, found.indices
 
     def measure(
         self, rows: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
         """Mean and deviation of the cosines of each row with its nearest ordinary phrases: [n], [n]."""
-        near = (rows @ self.vectors.T).topk(min(NEAREST, len(self.vectors)), dim=1).values
-        return near.mean(1), near.std(1).clamp_min(SMALLEST)
+        return spread(self.nearest(rows)[0])
 
-    def rivals(
-        self, rows: Float[Tensor, "s d"], asking: Bool[Tensor, "n o"]
-    ) -> Float[Tensor, "s n"]:
-        """Cosine of each row with the nearest ordinary phrase that does not ask for the LoRA: [s, n].
 
-        Args:
-            rows: vectors of spans.
-            asking: for n LoRAs, which ordinary phrases ask for it themselves.
-        """
-        values, at = (rows @ self.vectors.T).topk(min(RIVALS, len(self.vectors)), dim=1)
-        free = ~asking[:, at]  # [n, s, r]
-        # Where all of the nearest ask for it, the last of them stands for those beyond.
-        free[..., -1] = True
-        first = free.int().argmax(2).T  # [s, n]
-        return values.gather(1, first)
+def spread(near: Float[Tensor, "n r"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Mean and deviation of each row of cosines: [n], [n]."""
+    return near.mean(1), near.std(1).clamp_min(SMALLEST)
+
+
+def rivals(
+    values: Float[Tensor, "s r"], at: Int[Tensor, "s r"], asking: Bool[Tensor, "o n"]
+) -> Float[Tensor, "s n"]:
+    """Cosine of each row with the nearest ordinary phrase that does not ask for the LoRA: [s, n].
+
+    Args:
+        values: of rows with their nearest ordinary phrases, as `Background.nearest` gives them.
+        at: which phrases these are.
+        asking: which ordinary phrases ask for which of n LoRAs themselves.
+    """
+    last = min(RIVALS, values.shape[1]) - 1
+    # Where all of the nearest ask for it, the last of them stands for those beyond.
+    found = values[:, last, None].expand(-1, asking.shape[1])
+    for place in reversed(range(last)):
+        found = torch.where(asking[at[:, place]], found, values[:, place, None])
+    return found
+
+
+def _together(
+    texts: Sequence[str], ident: str, quick: Callable[..., Float[Tensor, "n d"]]
+) -> Float[Tensor, "o d"]:
+    """The vectors of texts that were encoded all at once, from the store or else now: [o, d].
+
+    Their last bits depend on what is encoded beside them, so that they are stored as vectors of
+    these very texts together and mix with no others.
+    """
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    name = f"{ident}, together {digest}" if ident else ""
+    store = KeyStore()
+    known = store.read(name, texts)
+    if len(known) < len(texts):
+        known = dict(zip(texts, quick(texts), strict=True))
+        store.write(name, known)
+    return torch.stack([known[text] for text in texts])
 
 
 _BACKGROUNDS: list[tuple[Encoder, Background]] = []

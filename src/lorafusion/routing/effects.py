@@ -27,13 +27,14 @@ def effects(route: Route, again: Callable[[str], Route]) -> list[Effect]:
 
     Args:
         route: of the whole prompt.
-        again: routes a prompt as `route` was.
+        again: routes a text as `route` was, without tags.
     """
     found = []
-    for span in phrases_of(route.prompt):
-        rest = f"{route.prompt[: span.start]} {route.prompt[span.end :]}"
+    pins = {one.name for one in route.chosen if one.pinned}  # no phrase changes their weights
+    for span in phrases_of(route.text):
+        rest = f"{route.text[: span.start]} {route.text[span.end :]}"
         without = again(rest).weights if rest.strip() else {}
-        names = dict.fromkeys((*route.weights, *without))
+        names = [n for n in dict.fromkeys((*route.weights, *without)) if n not in pins]
         changes = {name: route.weights.get(name, 0.0) - without.get(name, 0.0) for name in names}
         found.append(Effect(span.text, {n: c for n, c in changes.items() if abs(c) > LEAST}))
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,9 +16,12 @@ from lorafusion.routing.keyring import THINGS, Keyring
 from lorafusion.routing.reading import Span, phrases_of, read
 from lorafusion.routing.words import WORD
 
-OF_REST, OF_HEAD = 0.7, 0.7
+OF_REST, OF_HEAD = 0.9, 0.7
 """Shares of the whole phrase in the score of its words, for things: of those without its last word
 and of those with it."""
+BESIDE = 0.3
+"""Share of what the main words of a phrase lack by themselves that the phrase lacks: a bubble level is
+a level, whatever else its name brings to mind."""
 DIGITS = 4
 """Decimals of scores; what an encoder answers differs in the last bits with its batch."""
 
@@ -65,37 +67,40 @@ class Hearing:
 
     def candidates(self) -> list[Candidate]:
         """One for each LoRA, in the order of the library."""
-        count = len(self.spans)
-        best = _best(self._fits[:count])
-        verdicts = award(self.spans, self._rivals(best), self._level)
-        denials = self._denials(best)
+        best = _best(self._fits[: len(self.spans)])
+        able = self._able(best)
+        verdicts = award(self.spans, [self._rival(i) for i in able], self._level)
         level = self._level.threshold
-        under = f"{level:.1f}"
-        found = []
-        for i, (entry, score) in enumerate(zip(self._entries, best.tolist(), strict=True)):
-            if entry.name in verdicts:
-                found.append(self._awarded(entry, score, verdicts[entry.name]))
-                continue
-            score = score if math.isfinite(score) else 0.0
-            reason = denials.get(i) or f"no phrase asks for it, {score:.1f} < {under}"
-            found.append(Candidate(entry, score, 0.0, "", reason, min(score - level, 0.0)))
+        scores = best.nan_to_num(neginf=0.0)
+        behind = (scores - level).clamp_max(0.0)
+        # thousands of these: what is the same for all of them is not worked out one by one
+        found = [
+            Candidate(
+                entry, score, 0.0, "", f"no phrase asks for it, {score:.1f} < {level:.1f}", less
+            )
+            for entry, score, less in zip(
+                self._entries, scores.tolist(), behind.tolist(), strict=True
+            )
+        ]
+        for i, reason in self._denials(best).items():
+            found[i] = replace(found[i], left_out=reason)
+        for i in able:
+            entry = self._entries[i]
+            found[i] = self._awarded(entry, found[i].score, verdicts[entry.name])
         return found
 
-    def _rivals(self, best: Float[Tensor, " n"]) -> list[Rival]:
+    def _able(self, best: Float[Tensor, " n"]) -> list[int]:
         """The LoRAs that some phrase asks for and that the negative prompt does not name."""
         count, start = len(self.spans), len(self.spans) + len(self.refused)
         nearest = _best(self._cosines[:count])
         against = _best(self._cosines[start:])
         able = (best >= self._level.threshold) & (against < nearest - 1e-6)
-        return [
-            Rival(
-                self._entries[i].name,
-                self._categories[i],
-                self._fits[:count, i].tolist(),
-                self._cosines[:count, i].tolist(),
-            )
-            for i in able.nonzero().flatten().tolist()
-        ]
+        return [int(i) for i in able.nonzero().flatten().tolist()]
+
+    def _rival(self, i: int) -> Rival:
+        """A LoRA as it competes for phrases."""
+        fits, cosines = self._fits[: len(self.spans), i], self._cosines[: len(self.spans), i]
+        return Rival(self._entries[i].name, self._categories[i], fits.tolist(), cosines.tolist())
 
     def _denials(self, best: Float[Tensor, " n"]) -> dict[int, str]:
         """Index of a LoRA -> the words that deny it, where some would otherwise ask for it."""
@@ -128,9 +133,21 @@ class Hearing:
         around += range(len(around), len(values))
         share = torch.full((len(values), 1), OF_HEAD)
         share[[i for i, span in enumerate(self.spans) if not span.head]] = OF_REST
-        kept = torch.minimum(values, values.lerp(values[around], share))
+        kept = torch.minimum(values, values.lerp(values[around], share)) + BESIDE * self._lacking(
+            values
+        )
         kept = torch.where(self._things, kept, values)
         return (kept * 10**DIGITS).round_() / 10**DIGITS
+
+    def _lacking(self, values: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:
+        """How far the best of the main words in each phrase is under ordinary text; 0 for one word."""
+        alone = {span.words[0]: i for i, span in enumerate(self.spans) if len(span.words) == 1}
+        found = torch.zeros_like(values)
+        for i, span in enumerate(self.spans):
+            mains = [alone[place] for place in span.words if place in alone]
+            if mains and len(span.words) > 1:
+                found[i] = values[mains].amax(0).clamp_max(0)
+        return found
 
     def _which(self, cosines: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:
         """Each span with all that contain it, on average: of two robes the "sheer robe" is asked for."""
@@ -146,6 +163,8 @@ class Hearing:
         """A LoRA that is named word for word is asked for, whatever the encoder makes of it."""
         for row, (span, loras) in enumerate(zip(spans, named, strict=True)):
             sure = [i for i in loras if span.head or self._categories[i] not in THINGS]
+            if not sure:
+                continue
             self._fits[row, sure] = self._fits[row, sure].clamp_min(clear)
             self._cosines[row, sure] = self._cosines[row, sure].clamp_min(1.0)
 

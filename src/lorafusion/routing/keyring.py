@@ -13,7 +13,7 @@ from lorafusion.library.keys import Encoder, key_vectors
 from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
-from lorafusion.routing.background import background, symmetric
+from lorafusion.routing.background import background, rivals, spread, symmetric
 from lorafusion.routing.quickly import quickly
 from lorafusion.routing.spelling import Spelling
 from lorafusion.routing.words import WORD, means, stem
@@ -86,10 +86,14 @@ class Keyring:
         fits = symmetric(
             ordinary @ self._keys.T, self._background.measure(ordinary), self._measured
         )
-        self._asking = (self._best(fits) >= ASKS).T
+        self._asking = self._best(fits) >= ASKS
         self._spans: dict[str, Tensor] = dict(zip(self._background.phrases, ordinary, strict=True))
         self._spans |= dict(zip(flat, self._keys, strict=True))
         self._known = dict(self._spans)
+
+    def forget(self) -> None:
+        """Let go of the vectors of all spans but keys and ordinary phrases."""
+        self._spans = dict(self._known)
 
     def named(self, text: str) -> list[int]:
         """The LoRAs that have a key of just these words, whatever their endings."""
@@ -109,9 +113,10 @@ class Keyring:
             return torch.zeros(0, self.count), torch.zeros(0, self.count)
         vectors = self._vectors(spans)
         keyed = vectors @ self._keys.T
-        fits = symmetric(keyed, self._background.measure(vectors), self._measured)
+        near, at = self._background.nearest(vectors)
+        fits = symmetric(keyed, spread(near), self._measured)
         cosines = self._best(keyed)
-        ahead = (cosines - self._background.rivals(vectors, self._asking)) / self._background.unit
+        ahead = (cosines - rivals(near, at, self._asking)) / self._background.unit
         return (1 - AHEAD) * self._best(fits) + AHEAD * ahead, cosines
 
     def _best(self, values: Float[Tensor, "s k"]) -> Float[Tensor, "s n"]:
@@ -122,7 +127,7 @@ class Keyring:
         """Vectors of spans; those that were met before are remembered, the others encoded at once."""
         fresh = [text for text in dict.fromkeys(spans) if text not in self._spans]
         if len(self._spans) + len(fresh) > _REMEMBERED:
-            self._spans = dict(self._known)
+            self.forget()
             fresh = [text for text in dict.fromkeys(spans) if text not in self._spans]
         if fresh:
             rows = self._encoder.encode(fresh).to("cpu", torch.float32)

@@ -8,7 +8,7 @@ arXiv:1810.04805; the vector of a text is the mean over its tokens, scaled to le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from lorafusion.routing.product import Product
+
 TOGETHER = 128
 """Tokens of one pass: attention looks at all pairs of them, so that more would cost more each."""
 
 
 @dataclass(frozen=True)
 class _Layer:
-    qkv: tuple[Tensor, Tensor]
-    out: tuple[Tensor, Tensor]
+    qkv: Product
+    out: Product
     norm: tuple[Tensor, Tensor]
-    wide: tuple[Tensor, Tensor]
-    narrow: tuple[Tensor, Tensor]
+    wide: Product
+    narrow: Product
     last: tuple[Tensor, Tensor]
 
 
@@ -35,22 +37,37 @@ class Packed:
     """A sentence-transformers model of BERT with a mean over its tokens, for many short texts.
 
     Args:
-        model: for which `fits` holds.
+        weights: of the model, by the names that transformers gives them.
+        shape: its number of attention heads, and the epsilon of its norms.
+        tokenizer: of the package tokenizers.
         dtype: of the matrix products; all else is float32.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype) -> None:
-        bert = model[0].auto_model
-        self._tokenizer = model.tokenizer.backend_tokenizer
+    def __init__(
+        self,
+        weights: Mapping[str, Tensor],
+        shape: tuple[int, float],
+        tokenizer: Any,
+        dtype: torch.dtype,
+    ) -> None:
+        self._tokenizer = tokenizer
         self._dtype = dtype
-        self._heads = bert.config.num_attention_heads
-        self._epsilon = bert.config.layer_norm_eps
-        places = bert.embeddings
-        self._words = places.word_embeddings.weight.detach()
-        kind = places.token_type_embeddings.weight.detach()[0]
-        self._places = places.position_embeddings.weight.detach() + kind
-        self._first = _pair(places.LayerNorm)
-        self._layers = [self._layer(layer) for layer in bert.encoder.layer]
+        self._heads, self._epsilon = shape
+        self._weights = weights
+        self._words = weights["embeddings.word_embeddings.weight"]
+        kind = weights["embeddings.token_type_embeddings.weight"][0]
+        self._places = weights["embeddings.position_embeddings.weight"] + kind
+        self._first = self._pair("embeddings.LayerNorm")
+        names = (name.split(".") for name in weights if name.startswith("encoder.layer."))
+        count = 1 + max(int(number) for _, _, number, *_ in names)
+        self._layers = [self._layer(f"encoder.layer.{number}") for number in range(count)]
+
+    @classmethod
+    def of(cls, model: Any, dtype: torch.dtype) -> Packed:
+        """Of a sentence-transformers model for which `fits` holds."""
+        bert = model[0].auto_model
+        weights = {name: weight.detach() for name, weight in bert.state_dict().items()}
+        return cls(weights, shape_of(model), model.tokenizer.backend_tokenizer, dtype)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
@@ -74,37 +91,36 @@ class Packed:
         apart = owners[:, None] != owners
         closed = torch.zeros(len(ids), len(ids)).masked_fill_(apart, -torch.inf)
         for layer in self._layers:
-            mixed = self._linear(states, layer.qkv).view(len(ids), 3, self._heads, -1)
+            mixed = layer.qkv(states).float().view(len(ids), 3, self._heads, -1)
             q, k, v = mixed.permute(1, 2, 0, 3)  # each [heads, tokens, width of a head]
             scale = q.shape[2] ** -0.5
             shares = torch.baddbmm(closed, q, k.transpose(1, 2), alpha=scale).softmax(2)
             heard = torch.bmm(shares, v).transpose(0, 1).flatten(1)
-            states = self._normed(states + self._linear(heard, layer.out), layer.norm)
-            inner = functional.gelu(self._linear(states, layer.wide))
-            states = self._normed(states + self._linear(inner, layer.narrow), layer.last)
+            states = self._normed(states + layer.out(heard), layer.norm)
+            states = self._normed(states + layer.narrow(layer.wide(states)), layer.last)
         return states
-
-    def _linear(self, rows: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
-        return functional.linear(rows.to(self._dtype), *weights).float()
 
     def _normed(self, rows: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
         return functional.layer_norm(rows, (rows.shape[1],), *weights, self._epsilon)
 
-    def _layer(self, layer: Any) -> _Layer:
-        own = layer.attention.self
-        three = (own.query, own.key, own.value)
-        qkv = (
-            torch.cat([each.weight for each in three]).detach().to(self._dtype),
-            torch.cat([each.bias for each in three]).detach().to(self._dtype),
-        )
+    def _layer(self, name: str) -> _Layer:
+        own = [self._pair(f"{name}.attention.self.{each}") for each in ("query", "key", "value")]
+        weights, biases = zip(*own, strict=True)
         return _Layer(
-            qkv,
-            _pair(layer.attention.output.dense, self._dtype),
-            _pair(layer.attention.output.LayerNorm),
-            _pair(layer.intermediate.dense, self._dtype),
-            _pair(layer.output.dense, self._dtype),
-            _pair(layer.output.LayerNorm),
+            Product(torch.cat(weights), torch.cat(biases), self._dtype),
+            self._product(f"{name}.attention.output.dense"),
+            self._pair(f"{name}.attention.output.LayerNorm"),
+            self._product(f"{name}.intermediate.dense", gelu=True),
+            self._product(f"{name}.output.dense"),
+            self._pair(f"{name}.output.LayerNorm"),
         )
+
+    def _product(self, name: str, *, gelu: bool = False) -> Product:
+        return Product(*self._pair(name), self._dtype, gelu=gelu)
+
+    def _pair(self, name: str) -> tuple[Tensor, Tensor]:
+        weight, bias = (self._weights[f"{name}.{each}"] for each in ("weight", "bias"))
+        return weight.float(), bias.float()
 
 
 def _packs(sizes: Sequence[int]) -> list[tuple[int, int]]:
@@ -117,6 +133,12 @@ def _packs(sizes: Sequence[int]) -> list[tuple[int, int]]:
             first, total = i, 0
         total += size
     return [*found, (first, len(sizes))]
+
+
+def shape_of(model: Any) -> tuple[int, float]:
+    """The number of attention heads, and the epsilon of the norms."""
+    config = model[0].auto_model.config
+    return int(config.num_attention_heads), float(config.layer_norm_eps)
 
 
 def fits(model: Any) -> bool:
@@ -144,7 +166,3 @@ def fast_dtype() -> torch.dtype:
 def _is_mean(pooling: dict[str, Any]) -> bool:
     chosen = {name for name, value in pooling.items() if name.startswith("pooling_mode_") and value}
     return pooling.get("pooling_mode") == "mean" or chosen == {"pooling_mode_mean_tokens"}
-
-
-def _pair(module: Any, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-    return module.weight.detach().to(dtype), module.bias.detach().to(dtype)

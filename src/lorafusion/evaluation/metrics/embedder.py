@@ -37,7 +37,11 @@ class Embedder(Protocol):
         "truncate" it, or read it in "windows" and take their mean."""
 
 
-EMBEDDERS: Registry[Any] = Registry("embedder", "lorafusion.embedders", {})
+EMBEDDERS: Registry[Any] = Registry(
+    "embedder",
+    "lorafusion.embedders",
+    {"pocket": "lorafusion.evaluation.metrics.pocket:PocketClip"},
+)
 """Name -> function without arguments that makes an `Embedder`; other models are opened by `Clip`."""
 
 

@@ -20,6 +20,7 @@ from torch.nn import functional
 from lorafusion.errors import UnreadableFile
 from lorafusion.evaluation.metrics.clip import DEFAULT
 from lorafusion.evaluation.metrics.embedder import BATCH, Embedder, open_embedder, pixels
+from lorafusion.evaluation.metrics.pocket import true_pictures
 from lorafusion.evaluation.metrics.shown import Shown
 
 DINO = "facebook/dino-vits16"
@@ -36,7 +37,8 @@ class Similar:
         name: of the measure.
         model: its id, for `about`.
         embed: images to [n, d], rows of length 1.
-        references: folder with a folder of pictures for each element, by its name.
+        references: folder with a folder of pictures for each element, by its name; "pocket" for
+            pictures that the pocket world draws of the bundled LoRAs' individuals.
 
     Raises:
         UnreadableFile: no such folder.
@@ -44,11 +46,7 @@ class Similar:
 
     def __init__(self, name: str, model: str, embed: Images, references: str | Path) -> None:
         self._name, self._model, self._embed = name, model, embed
-        self._folder = Path(references).expanduser()
-        if not self._folder.is_dir():
-            raise UnreadableFile(
-                f"{self._folder}: no such folder; give one with a folder of pictures an element"
-            )
+        self._pictures = true_pictures if references == "pocket" else _in_folder(references)
         self._known: dict[str, Tensor | None] = {}
 
     @property
@@ -63,16 +61,15 @@ class Similar:
         images = self._embed([one.image for one in shown])
         rows: list[dict[str, float]] = []
         for image, one in zip(images, shown, strict=True):
-            found = [self._pictures(element.name) for element in one.combination.elements]
+            found = [self._references(element.name) for element in one.combination.elements]
             means = [float((known @ image).mean()) for known in found if known is not None]
             rows.append({self._name: sum(means) / len(means)} if means else {})
         return rows
 
-    def _pictures(self, name: str) -> Tensor | None:
+    def _references(self, name: str) -> Tensor | None:
         if name not in self._known:
-            folder = self._folder / name
-            paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in KINDS)
-            self._known[name] = self._embed([_opened(path) for path in paths]) if paths else None
+            pictures = self._pictures(name)
+            self._known[name] = self._embed(pictures) if pictures else None
         return self._known[name]
 
 
@@ -121,6 +118,20 @@ class _Dino:
             )
             rows.append(self._model(pixel_values=batch).last_hidden_state[:, 0])
         return functional.normalize(torch.cat(rows), dim=-1)
+
+
+def _in_folder(references: str | Path) -> Callable[[str], list[Image.Image]]:
+    folder = Path(references).expanduser()
+    if not folder.is_dir():
+        raise UnreadableFile(
+            f"{folder}: no such folder; give one with a folder of pictures an element"
+        )
+
+    def pictures(name: str) -> list[Image.Image]:
+        paths = sorted(p for p in (folder / name).glob("*") if p.suffix.lower() in KINDS)
+        return [_opened(path) for path in paths]
+
+    return pictures
 
 
 def _opened(path: Path) -> Image.Image:

@@ -2,7 +2,8 @@
 
 ``spread`` needs no model: the root mean square difference of pixels (0 to 1) to the other seeds of
 the same set and arm. A method that makes one and the same picture of every seed has a spread of 0.
-``lpips_diversity`` is the same with the learned distance of Zhang et al., CVPR 2018.
+``lpips_diversity`` is the same with the learned distance of Zhang et al., CVPR 2018, and
+``clip_diversity`` with 1 - cosine of CLIP's vectors.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 
+from lorafusion.evaluation.metrics.clip import DEFAULT
+from lorafusion.evaluation.metrics.embedder import open_embedder
 from lorafusion.evaluation.metrics.packages import imported
 from lorafusion.evaluation.metrics.shown import Shown
 
@@ -81,6 +84,23 @@ def lpips_diversity(network: str = "alex") -> Variety:
         return float(model(left, right))
 
     return Variety("lpips_diversity", f"lpips_diversity: LPIPS ({network}) between seeds", distance)
+
+
+def clip_diversity(model: str = DEFAULT) -> Variety:
+    """1 - cosine between seeds, by CLIP.
+
+    Raises:
+        UnreadableFile: the model cannot be loaded.
+    """
+    embed = open_embedder(model)
+
+    def distance(a: Pixels, b: Pixels) -> float:
+        pictures = [Image.fromarray(np.uint8(np.rint(values * 255))) for values in (a, b)]
+        one, other = embed.images(pictures)
+        return 1 - float(one @ other)
+
+    text = f"clip_diversity: 1 - cosine between seeds, by {embed.id}; variety, not quality"
+    return Variety("clip_diversity", text, distance)
 
 
 def _array(image: Image.Image) -> Pixels:

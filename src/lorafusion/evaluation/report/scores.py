@@ -19,7 +19,7 @@ from lorafusion.evaluation.runner.config import Bench, Measured
 from lorafusion.record import read_record
 
 OFTEN = 50
-"""Units between two writes of the file."""
+"""Units that are scored together, before the file is written again."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +47,30 @@ def score(
     metric: Metric | None = None
     about = str(kept.pop("about", ""))
     todo = [unit for unit in units(bench) if not unit.missing(bench.out)]
-    new = 0
-    for number, unit in enumerate(todo, 1):
-        seen = {cell.name: read_record(cell.path(bench.out)).pixels for cell in unit.cells}
-        if any(kept.get(name, {}).get("pixels") != digest for name, digest in seen.items()):
+    for start in range(0, len(todo), OFTEN):
+        part = [(unit, _pixels(unit, bench.out)) for unit in todo[start : start + OFTEN]]
+        new = [(unit, seen) for unit, seen in part if not _are_kept(seen, kept)]
+        if new:
             metric = metric or open_metric(asked.name, **asked.options)
             about = metric.about
-            values = metric(list(_shown(unit, bench.out)))
-            for name, row in zip(seen, values, strict=True):
-                kept[name] = {"pixels": seen[name], "measures": row}
-            new += 1
-            if new % OFTEN == 0:
-                _write(path, {"about": about} | kept)
+            values = metric([one for unit, _ in new for one in _shown(unit, bench.out)])
+            digests = {name: digest for _, seen in new for name, digest in seen.items()}
+            for (name, digest), row in zip(digests.items(), values, strict=True):
+                kept[name] = {"pixels": digest, "measures": row}
+            _write(path, {"about": about} | kept)
         if on_unit is not None:
-            on_unit(number, len(todo))
-    if new:
-        _write(path, {"about": about} | kept)
+            on_unit(start + len(part), len(todo))
     names = {cell.name for unit in todo for cell in unit.cells}
     return Scored(about, {name: kept[name]["measures"] for name in kept if name in names})
+
+
+def _pixels(unit: Unit, out: Path) -> dict[str, str]:
+    """Cell -> hash of its pixels."""
+    return {cell.name: read_record(cell.path(out)).pixels for cell in unit.cells}
+
+
+def _are_kept(seen: Mapping[str, str], kept: Mapping[str, Mapping[str, Any]]) -> bool:
+    return all(kept.get(name, {}).get("pixels") == digest for name, digest in seen.items())
 
 
 def _file(asked: Measured) -> str:

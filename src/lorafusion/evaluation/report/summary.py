@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from lorafusion.evaluation.report.scores import Scored
+from lorafusion.evaluation.runner.arms import arms_as_data
 from lorafusion.evaluation.runner.cells import Unit, units
-from lorafusion.evaluation.runner.config import Bench, arms_as_data
+from lorafusion.evaluation.runner.config import Bench
 from lorafusion.evaluation.statistics.bootstrap import DRAWS, mean_over_sets
 from lorafusion.evaluation.statistics.wins import duels
 from lorafusion.version import __version__

@@ -42,7 +42,7 @@ def report(
     """
     scored = [score(bench, asked, on_unit=on_unit) for asked in bench.metrics]
     told = summary(bench, scored, draws=draws)
-    folder = bench.out / "report"
+    folder = bench.report
     texts = {
         "report.json": json.dumps(told, indent=1, allow_nan=False) + "\n",
         "table.md": markdown(told),

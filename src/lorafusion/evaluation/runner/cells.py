@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
-from lorafusion.evaluation.runner.config import Arm, Bench
+from lorafusion.evaluation.runner.arms import Arm
+from lorafusion.evaluation.runner.config import Bench
 from lorafusion.evaluation.testbeds import Combination
 
 
@@ -46,7 +48,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Unit:
-    """The cells of one set and arm: what one process works on at a time."""
+    """The cells of one set and arm: what metrics look at together."""
 
     combination: Combination
     arm: Arm
@@ -61,18 +63,45 @@ class Unit:
         return [cell for cell in self.cells if not cell.path(out).is_file()]
 
 
+@dataclass(frozen=True)
+class Block:
+    """All cells of one set: what one process works on at a time."""
+
+    combination: Combination
+    cells: tuple[Cell, ...]
+
+    def folder(self, out: Path) -> Path:
+        """Where its images are."""
+        return set_folder(out, self.combination)
+
+    def missing(self, out: Path) -> list[Cell]:
+        """Those that are still to be made."""
+        return [cell for cell in self.cells if not cell.path(out).is_file()]
+
+
+def set_folder(out: Path, combination: Combination) -> Path:
+    """The folder of a set's images."""
+    return out / "images" / combination.name
+
+
 def unit_folder(out: Path, combination: Combination, arm: Arm) -> Path:
     """The folder of a set's images by one arm."""
-    return out / "images" / combination.name / arm.name
+    return set_folder(out, combination) / arm.name
+
+
+def blocks(bench: Bench) -> Iterator[Block]:
+    """All of a run: set by set, so that a run that is stopped has compared all arms on some sets."""
+    for combination, own in groupby(units(bench), key=lambda unit: unit.combination):
+        yield Block(combination, tuple(cell for unit in own for cell in unit.cells))
 
 
 def units(bench: Bench) -> Iterator[Unit]:
-    """All of a run: set by set, so that a run that is stopped has compared all arms on some sets.
-
-    Sets without an oracle file have no cell of that arm.
-    """
+    """All of a run, set by set. Sets without an oracle file have no cell of that arm."""
+    kept = {arm.name: _sets(bench, arm) for arm in bench.arms}
     for combination in bench.bed.combinations:
         for arm in bench.arms:
+            if combination.name not in kept[arm.name]:
+                continue
             if arm.method == "oracle" and oracle_file(bench, combination) is None:
                 continue
             variants = [""]
@@ -84,6 +113,14 @@ def units(bench: Bench) -> Iterator[Unit]:
                 for variant in variants
             )
             yield Unit(combination, arm, cells)
+
+
+def _sets(bench: Bench, arm: Arm) -> frozenset[str]:
+    """Names of the sets that an arm is made on."""
+    bed = bench.bed
+    if "sets" in arm.changes:
+        bed = bed.drawn(bed.share(arm.changes["sets"]))
+    return frozenset(one.name for one in bed.combinations)
 
 
 def oracle_file(bench: Bench, combination: Combination) -> Path | None:

@@ -1,6 +1,6 @@
 """Claims: several processes share a run without making an image twice.
 
-A claim is a lock of the operating system on a file in the unit's folder. It ends with its process,
+A claim is a lock of the operating system on a file in the set's folder. It ends with its process,
 however that ends, so that nothing has to be cleaned up after a kill.
 """
 
@@ -30,6 +30,6 @@ def claimed(folder: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        for half in folder.glob(".*.tmp"):
+        for half in folder.rglob(".*.tmp"):
             half.unlink()
         yield True  # the lock goes with the file

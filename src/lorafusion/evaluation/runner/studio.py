@@ -31,6 +31,7 @@ class Kept:
 
     entry: Entry
     read: Callable[[Entry], LoRA]
+    kind: str = ""
 
     @property
     def name(self) -> str:
@@ -39,8 +40,8 @@ class Kept:
 
     @property
     def category(self) -> str:
-        """As in the library."""
-        return self.entry.category
+        """As the testbed says, for a file's own is perhaps missing; else as in the library."""
+        return self.kind or self.entry.category
 
     @property
     def path(self) -> Path:
@@ -75,6 +76,11 @@ class Studio:
         self._entries = {
             entry.path.relative_to(self.library.folder).as_posix(): entry for entry in self.library
         }
+        self._kinds = {
+            self.library.folder / element.file: element.category
+            for one in bench.bed.combinations
+            for element in one.elements
+        }
         self._check(bench.bed.combinations)
 
     @property
@@ -95,7 +101,7 @@ class Studio:
 
     def kept(self, entry: Entry) -> Kept:
         """The LoRA as a source that is read once."""
-        return Kept(entry, self._read)
+        return Kept(entry, self._read, self._kinds.get(entry.path, ""))
 
     def entry(self, element: Element) -> Entry:
         """The file of a testbed's element."""
@@ -112,7 +118,7 @@ class Studio:
             setting = self._bench.bed.settings[name]
             pipe = self._open_base(self._bench.base or setting.base)
             told = {"fingerprint": fingerprint(pipe), "dtype": str(pipe.dtype)}
-            agree(self._bench.out / f"base-{name}.json", told)
+            agree(self._bench.out / "made-with" / f"base-{name}.json", told)
             self._opened = (name, dressed(pipe, setting))
         return self._opened[1]
 

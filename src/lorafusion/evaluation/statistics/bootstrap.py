@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from lorafusion.errors import BadOption
 from lorafusion.evaluation.statistics.correlation import Values
@@ -51,8 +52,7 @@ def over_sets(
     Raises:
         BadOption: no set, or fewer than one draw.
     """
-    if sets < 1 or draws < 1:
-        raise BadOption(f"an interval needs sets and draws; seen {sets} and {draws}")
+    _check(sets, draws)
     found = [statistic(drawn) for drawn in _draws(sets, draws, seed)]
     known = [value for value in found if value is not None]
     return Estimate(statistic(np.arange(sets)), *_ends(known, draws))
@@ -69,7 +69,9 @@ def mean_over_sets(values: Values, *, draws: int = DRAWS, seed: int = 0) -> Esti
     Raises:
         BadOption: no values, or fewer than one draw.
     """
-    return over_sets(lambda drawn: float(values[drawn].mean()), len(values), draws=draws, seed=seed)
+    _check(len(values), draws)
+    found = values[_all_draws(len(values), draws, seed)].mean(axis=1)
+    return Estimate(float(values.mean()), *_ends(found.tolist(), draws))
 
 
 def sign_flip(differences: Values, *, draws: int = 10_000, seed: int = 0) -> float:
@@ -84,17 +86,33 @@ def sign_flip(differences: Values, *, draws: int = 10_000, seed: int = 0) -> flo
         signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
         extra = 0
     else:
-        signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(draws, n))
+        signs = _flips(n, draws, seed)
         extra = 1
     # Sums of the same numbers in another order differ in the last bits.
     reached = np.abs(signs @ differences) >= observed - 1e-9 * max(1.0, observed)
     return float((reached.sum() + extra) / (len(signs) + extra))
 
 
+def _check(sets: int, draws: int) -> None:
+    if sets < 1 or draws < 1:
+        raise BadOption(f"an interval needs sets and draws; seen {sets} and {draws}")
+
+
 def _draws(count: int, draws: int, seed: int) -> Iterator[Int[np.ndarray, " drawn"]]:
     rng = np.random.default_rng(seed)
     for _ in range(draws):
         yield rng.integers(count, size=count)
+
+
+@lru_cache(maxsize=8)
+def _all_draws(count: int, draws: int, seed: int) -> Int[np.ndarray, "draws count"]:
+    """The resamples of `_draws`, all at once; every measure and pair of a table asks for the same."""
+    return np.random.default_rng(seed).integers(count, size=(draws, count))
+
+
+@lru_cache(maxsize=2)
+def _flips(count: int, draws: int, seed: int) -> Float[np.ndarray, "draws count"]:
+    return np.random.default_rng(seed).choice([-1.0, 1.0], size=(draws, count))
 
 
 def _ends(found: list[float], asked: int) -> tuple[float | None, float | None]:

@@ -20,7 +20,9 @@ TESTBEDS: Registry[Callable[[], Testbed]] = Registry(
     {
         "pocket": "lorafusion.evaluation.testbeds.pocket:everything",
         "pocket-480": "lorafusion.evaluation.testbeds.pocket:as_composlora",
+        "pocket-named": "lorafusion.evaluation.testbeds.pocket:named",
         "pocket-crowded": "lorafusion.evaluation.testbeds.pocket:crowded",
+        "pocket-crossed": "lorafusion.evaluation.testbeds.pocket:crossed",
         "composlora": "lorafusion.evaluation.testbeds:composlora",
         "lora-fusion": "lorafusion.evaluation.testbeds:lora_fusion",
     },

@@ -41,6 +41,20 @@ def crowded_sets_of(
                 yield tuple(element for part in parts for element in part)
 
 
+def crossed_sets_of(
+    elements: Sequence[Element], sizes: Sequence[int]
+) -> Iterator[tuple[Element, ...]]:
+    """Sets of four with two styles, that is two domains: a character, clothing or object, two styles."""
+    groups = by_category(elements)
+    if 4 not in sizes:
+        return
+    for category in ("clothing", "object"):
+        chosen = (groups.get(ORDER[0], ()), groups.get(category, ()))
+        for character, thing, styles in product(*chosen, combinations(groups.get("style", ()), 2)):
+            parts = (character, thing, *styles)
+            yield tuple(sorted(parts, key=lambda one: ORDER.index(one.category)))
+
+
 def by_category(elements: Sequence[Element]) -> dict[str, list[Element]]:
     """Category -> its elements, in their order."""
     groups: dict[str, list[Element]] = {}

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lorafusion.errors import BadOption
+from lorafusion.errors import BadOption, UnknownName
+from lorafusion.registry import unknown
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,15 @@ class Testbed:
     source: str = ""
 
     @property
+    def fingerprint(self) -> str:
+        """12 hex digits over all sets, prompts and settings."""
+        text = "\n".join(
+            [*(f"{one.name}\t{one.setting}\t{one.prompt}" for one in self.combinations)]
+            + [f"{name}\t{one}" for name, one in self.settings.items()]
+        )
+        return _hash(text)[:12]
+
+    @property
     def sizes(self) -> dict[int, int]:
         """Number of LoRAs in a set -> how many sets have so many."""
         lengths = sorted(len(one.elements) for one in self.combinations)
@@ -116,6 +126,26 @@ class Testbed:
                     f"testbed {self.name!r} has no set of {size} LoRAs; it has sets of {there}"
                 )
         kept = tuple(one for one in self.combinations if len(one.elements) in sizes)
+        return replace(self, combinations=kept)
+
+    def without(self, names: Sequence[str]) -> Testbed:
+        """Only the sets that have none of these LoRAs.
+
+        Raises:
+            UnknownName: no set has a LoRA of this name.
+            BadOption: no set is left.
+        """
+        known = sorted({element.name for one in self.combinations for element in one.elements})
+        for name in names:
+            if name not in known:
+                raise UnknownName(unknown(f"LoRA of testbed {self.name!r}", name, known))
+        kept = tuple(
+            one
+            for one in self.combinations
+            if not any(element.name in names for element in one.elements)
+        )
+        if not kept:
+            raise BadOption(f"testbed {self.name!r} has no set without {', '.join(names)}")
         return replace(self, combinations=kept)
 
     def in_steps(self, steps: int) -> Testbed:
