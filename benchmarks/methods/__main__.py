@@ -72,7 +72,8 @@ def _compare(asked: argparse.Namespace) -> None:
         if not asked.score_only and not run.draw():
             return
         rows = run.rows()
-    name = "methods-tried" if asked.tried else "methods-compared"
+    other = "" if asked.guidance == GUIDANCE else f"-guidance-{asked.guidance:g}"
+    name = ("methods-tried" if asked.tried else "methods-compared") + other
     settings = {"half": half, "sets": asked.sets, "sizes": asked.sizes, "pictures of each set": asked.pictures,
                 "steps": studio.steps, "guidance": asked.guidance}  # fmt: skip
     tried_or_not = " --tried" if asked.tried else ""

@@ -11,7 +11,7 @@ from benchmarks.pocket.studio import stacked
 from lorafusion import formats, pocket, training
 from lorafusion.pocket import world
 
-SEEDS = 8
+SEEDS = 4
 """Pictures of each case by each method."""
 BESIDE = ("merge", "nla", "composite")
 """Methods that are shown beside mole."""

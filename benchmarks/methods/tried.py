@@ -18,7 +18,7 @@ Idea = Callable[[Route, int, Base], Plan]
 
 
 def entries() -> list[Entry]:
-    """`merge`, `auto`, and each idea."""
+    """`merge`, and each idea."""
     ideas = {
         "merge": _constant(lambda _: 1.0),
         "all at 0.8": _constant(lambda _: 0.8),
@@ -50,7 +50,7 @@ def entries() -> list[Entry]:
     rows = [Entry(label, "by hand", make=make) for label, make in ideas.items()]
     stronger = Entry("styles at 0.5, guidance 6", "by hand", guidance=6.0,
                      make=ideas["styles at 0.5"])  # fmt: skip
-    return [*rows, stronger, Entry("auto", "auto")]
+    return [*rows, stronger]
 
 
 def _constant(strength: Callable[[str], float]) -> Idea:
