@@ -59,16 +59,18 @@ class Registry(Generic[T]):
         return self._plugins
 
 
-MOST = 20
+MOST = 40
 """Names that a message lists at most; a folder may have thousands."""
 NEAREST = 3
-"""Names that it offers as what was perhaps meant."""
+"""Names that it offers as what was perhaps meant, where it does not list them all."""
 
 
 def unknown(kind: str, name: str, known: list[str]) -> str:
     """The message for a name that does not exist: what was perhaps meant, and what there is."""
     spelled = {each.casefold(): each for each in reversed(known)}
-    near = difflib.get_close_matches(name.casefold(), list(spelled), n=NEAREST)
+    near = difflib.get_close_matches(
+        name.casefold(), list(spelled), n=NEAREST if len(known) > MOST else 1
+    )
     names = [repr(spelled[each]) for each in near]
     meant = f" Did you mean {' or '.join(names)}?" if names else ""
     more = f" and {len(known) - MOST} more" if len(known) > MOST else ""

@@ -79,7 +79,7 @@ def test_an_unknown_name_is_met_with_the_nearest(name: str, library: Library) ->
 
 
 def test_of_many_loras_the_near_ones_are_named(tmp_path: Path) -> None:
-    for name in ("style/robot", "toy/robot", *(f"thing-{i}" for i in range(30))):
+    for name in ("style/robot", "toy/robot", *(f"thing-{i}" for i in range(50))):
         put(tmp_path / f"{name}.safetensors", seed=len(name))
     with pytest.raises(UnknownName) as caught:
         routed("a dog <lora:robots>", Library(tmp_path))
