@@ -166,7 +166,7 @@ def _scale(scale: dict[str, Any]) -> str:
     lines = [
         "## Exact search among many keys\n",
         "One query against all keys of a memory-mapped file, 384 dimensions, the ten best, on one core; beside it, one "
-        "pass that\nsums up the same bytes. Medians of "
+        "pass that\nsums up the same bytes. Medians of processor time of "
         f"{scale['provenance']['settings']['times']} runs; the answer to the first query "
         "of\neach size was checked against a full sort in float64.\n",
         "| keys | search, ms | one pass, ms | ratio |",

@@ -14,6 +14,7 @@ from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
 from lorafusion.routing.background import background, rivals, spread, symmetric
+from lorafusion.routing.product import Product
 from lorafusion.routing.quickly import quickly
 from lorafusion.routing.spelling import Spelling
 from lorafusion.routing.words import WORD, means, stem
@@ -80,11 +81,12 @@ class Keyring:
         self._encoder = quickly(encoder)
         self._background = background(encoder)
         self._keys = key_vectors(flat, self._encoder, KeyStore())
+        self._product = Product(self._keys)
         self._measured = self._background.measure(self._keys)
         self._owner = torch.tensor([i for i, owned in enumerate(texts) for _ in owned])
         ordinary = self._background.vectors
         fits = symmetric(
-            ordinary @ self._keys.T, self._background.measure(ordinary), self._measured
+            self._product(ordinary), self._background.measure(ordinary), self._measured
         )
         self._asking = self._best(fits) >= ASKS
         self._spans: dict[str, Tensor] = dict(zip(self._background.phrases, ordinary, strict=True))
@@ -112,7 +114,7 @@ class Keyring:
         if not spans:
             return torch.zeros(0, self.count), torch.zeros(0, self.count)
         vectors = self._vectors(spans)
-        keyed = vectors @ self._keys.T
+        keyed = self._product(vectors)
         near, at = self._background.nearest(vectors)
         fits = symmetric(keyed, spread(near), self._measured)
         cosines = self._best(keyed)
