@@ -42,11 +42,10 @@ class Product:
         """The product in this layer's dtype: [t, m]."""
         rows = rows.to(self._weight.dtype)
         if self._ordered is not None:
-            act = ("gelu", [], "none") if self._gelu else ("none", [], "")
-            found: Tensor = torch.ops.mkldnn._linear_pointwise(
-                rows, self._ordered, self._bias, *act
-            )
-            return found
+            act, form = ("gelu", "none") if self._gelu else ("none", "")
+            multiply = torch.ops.mkldnn._linear_pointwise
+            fused: Tensor = multiply(rows, self._ordered, self._bias, act, [], form)
+            return fused
         found = functional.linear(rows, self._weight, self._bias)
         return functional.gelu(found.float()) if self._gelu else found
 
