@@ -2,6 +2,7 @@
 
 python -m benchmarks.routing                  all of it
 python -m benchmarks.routing --pages          the plot and the page alone, from the results that are there
+python -m benchmarks.routing --times          the times alone, anew, with the plot and the page
 python -m benchmarks.routing --only phrases   one router, shown in the log and written nowhere
 """
 
@@ -26,6 +27,7 @@ from benchmarks.routing.page import page
 from benchmarks.routing.picture import picture
 from benchmarks.routing.runs import OURS, runs
 from benchmarks.routing.scale import RESULTS as SCALE
+from benchmarks.routing.timing import times
 from lorafusion.routing import Encoder, PipelineEncoder, encoder_of
 from lorafusion.routing.calibration import store
 from lorafusion.routing.measure import measure
@@ -45,6 +47,9 @@ def main() -> None:
     options = argparse.ArgumentParser(prog=COMMAND, description="Routing against known answers.")
     options.add_argument(
         "--pages", action="store_true", help="write plot and page from the results"
+    )
+    options.add_argument(
+        "--times", action="store_true", help="measure the times alone; all else stays"
     )
     options.add_argument("--only", help="show one router on the tune split; write nothing")
     options.add_argument(
@@ -66,7 +71,10 @@ def _act(given: argparse.Namespace) -> None:
     if given.ours:
         write_whole(OURS_ALONE, json.dumps(ours_alone(), indent=1) + "\n")
         return
-    if not given.pages:
+    if given.times:
+        timed = json.loads(RESULTS.read_text(encoding="utf-8")) | {"times": timing()}
+        write_whole(RESULTS, json.dumps(timed, indent=1) + "\n")
+    elif not given.pages:
         write_whole(RESULTS, json.dumps(results(), indent=1) + "\n")
     found = json.loads(RESULTS.read_text(encoding="utf-8"))
     write_whole(PICTURE, picture(found))
@@ -86,6 +94,14 @@ def ours_alone() -> dict[str, Any]:
     return {"provenance": made, "rows": rows}
 
 
+def timing() -> dict[str, Any]:
+    """Processor time of every router, with its own provenance: the machine should be quiet meanwhile."""
+    made = provenance(f"{COMMAND} --times", [], split="heldout")
+    found = times(runs(), encoder_of("minilm"))
+    made["load at the end"] = round(os.getloadavg()[0], 1)
+    return {"provenance": made, "minilm": found}
+
+
 def results() -> dict[str, Any]:
     """All rows with their provenance."""
     start = time.monotonic()
@@ -103,7 +119,12 @@ def results() -> dict[str, Any]:
                 store(encoder, measure(encoder).calibration)  # as `library calibrate` does
             rows += measured(label, encoder, wanted, only=sets)
     made["seconds"] = round(time.monotonic() - start)
-    return {"provenance": made, "encoders that were not there": absent, "rows": rows}
+    return {
+        "provenance": made,
+        "encoders that were not there": absent,
+        "rows": rows,
+        "times": timing(),
+    }
 
 
 def _encoder(label: str) -> Encoder | str:

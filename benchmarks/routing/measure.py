@@ -15,19 +15,16 @@ from benchmarks.routing.memo import Memo
 from benchmarks.routing.metrics import Answer, answer, f1, measure
 from benchmarks.routing.parts import REFITTED, without
 from benchmarks.routing.runs import Run, fit, runs
-from benchmarks.routing.timing import microseconds
 from lorafusion.plan import Source
 from lorafusion.routing import ROUTERS, Encoder
 
 _LOG = logging.getLogger(__name__)
-TIMED = {"table3": "table3", "thousand": "thousand"}
-"""Catalogue that is timed -> the set whose held-out prompts are used."""
 POOL = "table3: all"
 """The three sets over the twelve LoRAs as one, which is how a user meets them."""
 POOLED = ("table3", "nothing", "senses")
 FITTED_ON = 100
 """Prompts of a set on which options are chosen, at least."""
-ABLATED = frozenset({*POOLED, "composlora-sentences", "thousand"})
+ABLATED = frozenset({*POOLED, "meanings", "dozen", "composlora-sentences", "thousand"})
 """Sets that ours is measured on without its parts."""
 
 
@@ -54,7 +51,6 @@ def measured(
         entries = catalogue(name)
         keys = encoder.encode([entry.text for entry in entries])
         sets = [each for each, of in chosen_sets.items() if of == name]
-        times = _times(name, chosen, entries, keys, encoder)
         memo = Memo(encoder)
         for run in chosen:
             _LOG.info("%s: %s, %s", label, name, run.label)
@@ -63,8 +59,7 @@ def measured(
                 # a router may remember what it has made of these very entries, with all its parts
                 own = catalogue(name) if run.part and mine else entries
                 found = _answers(run, mine, split, own, keys, memo)
-            made = {"encoder": label, "catalogue": name, "microseconds": times.get(run.label)}
-            rows += [made | row for row in found]
+            rows += [{"encoder": label, "catalogue": name} | row for row in found]
     return rows
 
 
@@ -133,21 +128,3 @@ def _route(
         answer(router(case.prompt, entries, keys, encoder, **run.options), case.wants)
         for case in prompts
     ]
-
-
-def _times(
-    name: str,
-    chosen: Sequence[Run],
-    entries: tuple[Source, ...],
-    keys: Float[Tensor, "n d"],
-    encoder: Encoder,
-) -> dict[str, dict[str, Any]]:
-    """Label -> times; before anything else, so that no prompt of these has been seen by a router."""
-    if name not in TIMED:
-        return {}
-    prompts = cases(TIMED[name], "heldout")
-    return {
-        run.label: microseconds(run, entries, keys, encoder, prompts)
-        for run in chosen
-        if not run.part
-    }

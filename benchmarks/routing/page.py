@@ -15,6 +15,8 @@ WHAT = {
     "table3-literal": "The same sentences, with the words of the paper's Table 3 alone as key texts",
     "nothing": "Twelve LoRAs: prompts that want none of them",
     "senses": "Twelve LoRAs: negation, counting, and words in another sense",
+    "meanings": "Twelve LoRAs: word senses again, in sentences that were written last",
+    "dozen": "Twelve LoRAs of other subjects: sentences, and words in another sense",
     "composlora-sentences": "ComposLoRA: its 22 LoRAs, natural sentences",
     "composlora-triggers": "ComposLoRA: base prompt and trigger words",
     "thousand": "A library of 1,000 LoRAs: sentences that want 1 to 5 of them",
@@ -71,9 +73,9 @@ def page(results: dict[str, Any], scale: dict[str, Any]) -> str:
             if found:
                 parts.append(f"### {what}\n\n`{name}`, {found[0]['prompts']} prompts.\n")
                 parts.append(_table(found))
-        parts.append(_times(mine))
     for encoder, why in results["encoders that were not there"].items():
         parts.append(f"Encoder {encoder} was not measured: {why}.\n")
+    parts.append(_times(results["times"]))
     parts.append(_options(rows))
     parts.append(_reliability(rows))
     parts.append(_scale(scale))
@@ -106,26 +108,21 @@ def _cell(value: float | None, *, best: bool = False) -> str:
     return f"**{value:.3f}**" if best else f"{value:.3f}"
 
 
-def _times(rows: Sequence[dict[str, Any]]) -> str:
-    timed = {
-        (row["catalogue"], row["router"]): row["microseconds"]
-        for row in rows
-        if row["microseconds"]
-    }
-    libraries = list(dict.fromkeys(library for library, _ in timed))
-    if not libraries:
-        return ""
-    by_processor = all("median by the clock" in each for each in timed.values())
-    clock = "of processor time" if by_processor else "by the clock"
+def _times(timed: dict[str, Any]) -> str:
+    machine = timed["provenance"]["machine"]
+    found = timed["minilm"]
     lines = [
-        f"### Time\n\nMicroseconds {clock} a prompt on one core, encoder included, each prompt a new one, after five "
-        "others: the median, and the least in brackets.\n",
-        f"| router | {' | '.join(libraries)} |",
-        "|---" * (len(libraries) + 1) + "|",
+        "## Time\n\nMicroseconds of processor time a prompt on one core, minilm included, each prompt a new one after "
+        "five others,\nwith nothing remembered of the words of earlier ones: the median, and the least in brackets. "
+        f"The load was {machine['load at the start']} on\n{machine['cores']} cores at the start and "
+        f"{timed['provenance']['load at the end']} at the end; on a busy machine caches are shared and times are "
+        "longer.\n",
+        f"| router | {' | '.join(found)} |",
+        "|---" * (len(found) + 1) + "|",
     ]
-    for router in dict.fromkeys(router for _, router in timed):
-        found = [timed[library, router] for library in libraries]
-        cells = [f"{each['median']:,} ({each['least']:,})" for each in found]
+    for router in next(iter(found.values())):
+        each = [by_router[router] for by_router in found.values()]
+        cells = [f"{one['median']:,} ({one['least']:,})" for one in each]
         lines.append(f"| {router} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -169,7 +166,7 @@ def _scale(scale: dict[str, Any]) -> str:
     lines = [
         "## Exact search among many keys\n",
         "One query against all keys of a memory-mapped file, 384 dimensions, the ten best, on one core; beside it, one "
-        "pass that\nsums up the same bytes. Medians of "
+        "pass that\nsums up the same bytes. Medians of processor time of "
         f"{scale['provenance']['settings']['times']} runs; the answer to the first query "
         "of\neach size was checked against a full sort in float64.\n",
         "| keys | search, ms | one pass, ms | ratio |",

@@ -16,8 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lorafusion.plan import Source
-from lorafusion.routing import hearing, keyring
+from lorafusion.routing import background, hearing, keyring
 from lorafusion.routing.award import Rival, Verdict
+from lorafusion.routing.background import ordinary_phrases
 from lorafusion.routing.calibration import Calibration
 from lorafusion.routing.hearing import Hearing
 from lorafusion.routing.keyring import Keyring
@@ -87,11 +88,23 @@ def no_names(self: Keyring, text: str) -> list[int]:  # noqa: ARG001 - as above
     return []
 
 
+def one_in_four() -> tuple[str, ...]:
+    """The ordinary phrases that an encoder without a quick way is asked for."""
+    return ordinary_phrases()[::4]
+
+
 PARTS: Mapping[str, tuple[Change, ...]] = {
     "phrases: the whole prompt at once": ((hearing, "read", one_span),),
     "competition for phrases": ((hearing, "award", all_win),),
     "the scale of ordinary text": ((keyring, "symmetric", plain_cosines),),
     "several keys: the text alone": ((keyring, "key_texts", text_alone),),
+    "the nearest ordinary phrase": ((keyring, "AHEAD", 0.0),),
+    "three of four ordinary phrases": (
+        (background, "ordinary_phrases", one_in_four),
+        (background, "_BACKGROUNDS", []),
+    ),
+    "all words around, to say which": ((Hearing, "_which", each_alone),),
+    "the main word by itself": ((hearing, "BESIDE", 0.0),),
     "names word for word": ((Keyring, "named", no_names),),
     "the phrase around a word": ((Hearing, "_in_context", each_alone),),
     "denial": ((hearing, "read", nothing_denied),),
@@ -102,6 +115,7 @@ PARTS: Mapping[str, tuple[Change, ...]] = {
 REFITTED: Mapping[str, tuple[float, ...]] = {
     "phrases: the whole prompt at once": (0.0, 1.0, 2.0),
     "the scale of ordinary text": (2.5, 3.0, 3.5, 4.0),
+    "the nearest ordinary phrase": (4.0, 5.0, 6.0),
 }
 """Parts whose absence moves all scores -> thresholds that are tried on the tune split."""
 

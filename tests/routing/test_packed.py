@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from lorafusion.library.keys import encode_alone
 from lorafusion.routing import ENCODERS
 from lorafusion.routing.packed import TOGETHER, Packed, fits
+from lorafusion.routing.product import Product
 from lorafusion.routing.quickly import quickly
 from lorafusion.routing.sentence import SentenceEncoder
 from tests.library.fakes import CountingEncoder
@@ -46,3 +48,23 @@ def test_quick_vectors_are_stored_apart(minilm: SentenceEncoder) -> None:
     assert quickly(minilm).id not in ("", minilm.id)
     plain = CountingEncoder()
     assert quickly(plain) is plain
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("gelu", [False, True])
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_product_is_a_linear_layer(dtype: torch.dtype, *, gelu: bool, biased: bool) -> None:
+    draw = torch.Generator().manual_seed(1)
+    weight, rows = torch.randn(7, 16, generator=draw) / 4, torch.randn(5, 16, generator=draw)
+    bias = torch.randn(7, generator=draw) if biased else None
+    expected = functional.linear(rows, weight, bias)
+    expected = functional.gelu(expected) if gelu else expected
+    found = Product(weight, bias, dtype, gelu=gelu)(rows).float()
+    assert torch.allclose(found, expected, atol=1e-5 if dtype == torch.float32 else 3e-2)
+
+
+def test_a_product_without_torch_s_own_operators(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, rows = torch.eye(4) * 2, torch.arange(8.0).view(2, 4)
+    with_them = Product(weight, torch.ones(4), gelu=True)(rows)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert torch.allclose(Product(weight, torch.ones(4), gelu=True)(rows), with_them, atol=1e-6)

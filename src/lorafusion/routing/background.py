@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lorafusion.library.keys import Encoder, key_vectors
 from lorafusion.library.store import KeyStore
+from lorafusion.routing.product import Product
 from lorafusion.routing.words import WORD, stem
 
 RIVALS = 8
@@ -66,13 +67,14 @@ class Background:
             if quick
             else key_vectors(self.phrases, encoder, KeyStore())
         )
+        self._product = Product(self.vectors)
         self.unit = float(self.measure(self.vectors)[1].mean())
 
     def nearest(
         self, rows: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, "n r"], Int[Tensor, "n r"]]:
         """Cosines of each row with its nearest ordinary phrases, the nearest first, and which these are."""
-        found = (rows @ self.vectors.T).topk(min(NEAREST, len(self.vectors)), dim=1)
+        found = self._product(rows).topk(min(NEAREST, len(self.vectors)), dim=1)
         return found.values, found.indices
 
     def measure(

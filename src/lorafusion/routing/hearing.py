@@ -74,10 +74,9 @@ class Hearing:
         scores = best.nan_to_num(neginf=0.0)
         behind = (scores - level).clamp_max(0.0)
         # thousands of these: what is the same for all of them is not worked out one by one
+        under = f" < {level:.1f}"
         found = [
-            Candidate(
-                entry, score, 0.0, "", f"no phrase asks for it, {score:.1f} < {level:.1f}", less
-            )
+            Candidate(entry, score, 0.0, "", f"no phrase asks for it, {score:.1f}{under}", less)
             for entry, score, less in zip(
                 self._entries, scores.tolist(), behind.tolist(), strict=True
             )

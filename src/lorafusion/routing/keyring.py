@@ -14,6 +14,7 @@ from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
 from lorafusion.routing.background import NEAREST, background, rivals, spread, symmetric
+from lorafusion.routing.product import Product
 from lorafusion.routing.quickly import quickly
 from lorafusion.routing.rings import Against, against
 from lorafusion.routing.spelling import Spelling
@@ -81,6 +82,7 @@ class Keyring:
         self._encoder = quickly(encoder)
         self._background = background(encoder)
         self._keys = key_vectors(flat, self._encoder, KeyStore())
+        self._product = Product(self._keys)
         self._owner = torch.tensor([i for i, owned in enumerate(texts) for _ in owned])
         ordinary = self._background.vectors
         found = against(
@@ -98,7 +100,7 @@ class Keyring:
     def _against(self) -> Against:
         """How near ordinary phrases come to the keys, and which of them ask for a LoRA."""
         ordinary, measured = self._background.vectors, self._background.measure(self._keys)
-        fits = symmetric(ordinary @ self._keys.T, self._background.measure(ordinary), measured)
+        fits = symmetric(self._product(ordinary), self._background.measure(ordinary), measured)
         return Against(*measured, (self._best(fits) >= ASKS).T)
 
     def named(self, text: str) -> list[int]:
@@ -118,7 +120,7 @@ class Keyring:
         if not spans:
             return torch.zeros(0, self.count), torch.zeros(0, self.count)
         vectors = self._vectors(spans)
-        keyed = vectors @ self._keys.T
+        keyed = self._product(vectors)
         near, at = self._background.nearest(vectors)
         fits = symmetric(keyed, spread(near), self._measured)
         cosines = self._best(keyed)

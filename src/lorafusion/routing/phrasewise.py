@@ -69,12 +69,17 @@ def phrases(
         level = replace(level, threshold=threshold)
     ring = keyring(tuple(entries), encoder)
     found = Hearing(prompt, negative or "", entries, ring, level, clear).candidates()
-    found.sort(key=_place)
+    found = _ordered(found)
     return _budgeted(Route(prompt, tuple(_narrowed(found, top_k))), budget)
 
 
-def _place(candidate: Candidate) -> tuple[bool, float, str]:
-    return bool(candidate.left_out), -candidate.score, candidate.name
+def _ordered(found: list[Candidate]) -> list[Candidate]:
+    """First the chosen ones; by falling score; equal scores by name."""
+    # three stable sorts, since pairs and triples as keys take thrice as long
+    found = sorted(found, key=lambda one: one.source.name)
+    found.sort(key=lambda one: one.score, reverse=True)
+    found.sort(key=lambda one: bool(one.left_out))
+    return found
 
 
 def _narrowed(found: list[Candidate], top_k: int | None) -> list[Candidate]:
@@ -85,7 +90,7 @@ def _narrowed(found: list[Candidate], top_k: int | None) -> list[Candidate]:
     chosen.sort(key=lambda one: (-one.weight, -one.score, one.name))
     reason = f"not among the best {top_k}"
     dropped = {one.name: replace(one, weight=0.0, left_out=reason) for one in chosen[top_k:]}
-    return sorted((dropped.get(one.name, one) for one in found), key=_place)
+    return _ordered([dropped.get(one.name, one) for one in found])
 
 
 def _budgeted(route: Route, budget: str) -> Route:
