@@ -32,11 +32,11 @@ testbed; `mole` needs gates for each set and is in [Training](../training.md).
 """
 TRIED = """## What was tried for auto
 
-On the other half of the sets, with other seeds. `auto` is what came of it: styles stand back among many others, and
-all else was dropped. Evened sizes, budgets, timing and purifying are options of `auto` still. LoRAs of pocket
-have nearly equal sizes, so that evening them can show nothing here. Everything was tried at guidance 4; what did
-well there, and what it was compared with, again at the guidance that pocket has had since. Among five LoRAs
-`auto` is "styles at 0.5".
+On the other half of the sets, with other seeds, and with the prompts that the testbed had before its present ones.
+`auto` is what came of it: styles stand back among many others, and all else was dropped. Evened sizes, budgets,
+timing and purifying are options of `auto` still. LoRAs of pocket have nearly equal sizes, so that evening them can
+show nothing here. Everything was tried at guidance 4; what did well there, and what it was compared with, again at
+the guidance that pocket has had since. Among five LoRAs `auto` is "styles at 0.5".
 """
 
 
