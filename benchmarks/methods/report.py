@@ -28,7 +28,8 @@ OWN = """Each method has the strength that it has by itself: 1 for each LoRA, or
 1 in sum, switch one LoRA at a time, 2 of 20 steps a turn, composite one LoRA a prediction). "At auto's strength"
 scales a method so that its LoRAs act with what those of `auto` do on the same set, summed and averaged over steps
 and predictions: the equal budget. At an equal strength NLA and fusion are merge. `single` is a control of the
-testbed; `mole` needs gates for each set and is in [Training](../training.md).
+testbed; `mole` needs gates for each set and is below. Rows of one or two sets say next to nothing, whatever their
+interval; the command goes on where it was stopped and adds sets.
 """
 TRIED = """## What was tried for auto
 
