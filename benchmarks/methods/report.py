@@ -28,15 +28,16 @@ OWN = """Each method has the strength that it has by itself: 1 for each LoRA, or
 1 in sum, switch one LoRA at a time, 2 of 20 steps a turn, composite one LoRA a prediction). "At auto's strength"
 scales a method so that its LoRAs act with what those of `auto` do on the same set, summed and averaged over steps
 and predictions: the equal budget. At an equal strength NLA and fusion are merge. `single` is a control of the
-testbed; `mole` needs gates for each set and is in [Training](../training.md).
+testbed; `mole` needs gates for each set and is below. Rows of one or two sets say next to nothing, whatever their
+interval; the command goes on where it was stopped and adds sets.
 """
 TRIED = """## What was tried for auto
 
-On the other half of the sets, with other seeds. `auto` is what came of it: styles stand back among many others, and
-all else was dropped. Evened sizes, budgets, timing and purifying are options of `auto` still. LoRAs of pocket
-have nearly equal sizes, so that evening them can show nothing here. Everything was tried at guidance 4; what did
-well there, and what it was compared with, again at the guidance that pocket has had since. Among five LoRAs
-`auto` is "styles at 0.5".
+On the other half of the sets, with other seeds, and with the prompts that the testbed had before its present ones.
+`auto` is what came of it: styles stand back among many others, and all else was dropped. Evened sizes, budgets,
+timing and purifying are options of `auto` still. LoRAs of pocket have nearly equal sizes, so that evening them can
+show nothing here. Everything was tried at guidance 4; what did well there, and what it was compared with, again at
+the guidance that pocket has had since. Among five LoRAs `auto` is "styles at 0.5".
 """
 
 
@@ -49,6 +50,9 @@ def page() -> str:
             parts.append(heading)
         for one in found:
             parts += [*_tables(one), _made(one)]
+    for name, section in (("gates", _gates), ("svdiff-kept", _kept)):
+        for path in RESULTS.glob(f"{name}.json"):
+            parts.append(section(json.loads(path.read_text(encoding="utf-8"))))
     return "\n".join(parts)
 
 
@@ -119,4 +123,44 @@ def _made(found: dict[str, Any]) -> str:
         f"By `{made['command']}`, {each} pictures of each set, guidance {guidance:g}, at "
         f"revision `{made['revision'][:12]}`, on "
         f"{made['machine']['processor']}; {versions}.\n"
+    )
+
+
+def _gates(found: dict[str, Any]) -> str:
+    """MoLE: what the balancing loss does, and what masked gates draw."""
+    steps = found["provenance"]["settings"]["steps"]
+    lines = ["## MoLE's gates", ""]
+    for alpha, made in found["trained"].items():
+        lines.append(
+            f"- balancing loss {'x ' + alpha if float(alpha) else 'left out'}: the largest share is that of "
+            f"`{made['largest']}`, {made['share of the largest']:.3f}, where equal shares are "
+            f"{1 / len(made['shares']):.3f}"
+        )
+    methods = list(dict.fromkeys(row["method"] for row in found["masked"]))
+    sets = list(dict.fromkeys(" + ".join(row["loras"]) for row in found["masked"]))
+    share_of = {
+        (" + ".join(row["loras"]), row["method"]): row["identity right"] for row in found["masked"]
+    }
+    rows = [[each, *(f"{share_of[each, method]:.2f}" for method in methods)] for each in sets]
+    return (
+        "\n".join(lines)
+        + f"\n\nGates trained once for five LoRAs, in {steps} steps, masked to fewer; identities right, by the "
+        "identity scorer alone, in a few pictures of one set each, which tells that masking works and not which "
+        "method is better:\n\n"
+        + grid(("LoRAs", *methods), rows)
+        + "\nBy `python -m benchmarks.methods gates`; everything is in "
+        "[gates.json](../../benchmarks/results/gates.json).\n"
+    )
+
+
+def _kept(found: dict[str, Any]) -> str:
+    """SVDiff: how little of a LoRA a shift of singular values can say."""
+    kept = found["kept energy"]
+    low, high = min(kept, key=lambda name: kept[name]), max(kept, key=lambda name: kept[name])
+    return (
+        f"## What svdiff keeps\n\nOf the {len(kept)} bundled LoRAs the projection onto the base's spectrum keeps "
+        f"{kept[low]:.2%} (`{low}`) to {kept[high]:.2%} (`{high}`) of the energy, so that `svdiff` with LoRAs that "
+        "were trained freely draws what the base draws. Shifts that were trained as such are in "
+        "[Training](../training.md). By `python -m benchmarks.methods kept`: "
+        "[svdiff-kept.json](../../benchmarks/results/svdiff-kept.json).\n"
     )

@@ -49,8 +49,7 @@ def main() -> None:
         sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST).save(
             asked.picture
         )
-    settings = {"images": asked.images, "steps": asked.steps, "class images": asked.class_images,
-                "seeds of each prompt": asked.seeds, "command": " ".join(words)}  # fmt: skip
+    settings = settings_of(asked, words)
     told = {
         **trained,
         **drawn,
@@ -61,6 +60,17 @@ def main() -> None:
     write_whole(asked.out, text.replace(temporary, "."))
     write_whole(asked.page, page.filled(asked.page.read_text(encoding="utf-8"), json.loads(text)))
     sys.stdout.write(page.figures(told) + "\n")
+
+
+def settings_of(asked: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
+    """What the provenance says of the run; its own names, such as command, are taken."""
+    return {
+        "images": asked.images,
+        "steps": asked.steps,
+        "class images": asked.class_images,
+        "seeds of each prompt": asked.seeds,
+        "trained by": " ".join(words),
+    }
 
 
 def command(images: Path, steps: int, class_images: int) -> list[str]:

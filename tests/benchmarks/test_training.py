@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.provenance import provenance
 from benchmarks.training import page
+from benchmarks.training.__main__ import command, settings_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "training.md"
@@ -70,3 +73,11 @@ def test_figures_say_it_when_a_killed_run_ended_otherwise() -> None:
         in page.figures(MADE)
     )
     assert "| a robot | - | robot | 100% | 50% |" in page.figures(MADE)
+
+
+def test_settings_and_provenance_share_no_name() -> None:
+    asked = Namespace(images=20, steps=5, class_images=2, seeds=1)
+    words = command(Path("images"), asked.steps, asked.class_images)
+    made = provenance("a command", [], **settings_of(asked, words))
+    assert made["command"] == "a command"
+    assert made["settings"]["trained by"].startswith("train lora images")
