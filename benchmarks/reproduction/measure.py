@@ -10,6 +10,7 @@ from lorafusion.evaluation.report.scores import score
 from lorafusion.evaluation.report.summary import summary
 from lorafusion.evaluation.runner.cells import blocks
 from lorafusion.evaluation.runner.config import Bench
+from lorafusion.evaluation.statistics.wins import holm
 
 DUEL = ("wins", "ties", "losses", "difference", "p", "corrected", "sets")
 
@@ -28,10 +29,19 @@ def measured(bench: Bench, claims: Iterable[Mapping[str, Any]]) -> dict[str, Any
         for size in bench.bed.sizes:
             part = replace(bench, bed=bench.bed.of_sizes([size]))
             parts[str(size)] = summary(part, scored)
-    duels = [_duels(parts, claim) for claim in claims]
+    duels = _corrected([_duels(parts, claim) for claim in claims])
     kept = {key: whole[key] for key in ("run", "about", "measures", "arms", "provenance")}
     sizes = {size: part["arms"] for size, part in parts.items() if size}
     return kept | {"finished": _finished(bench), "sizes": sizes, "claims": duels}
+
+
+def _corrected(claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """p-values corrected for the claims that are made, together for all sets and for each size."""
+    for size in {size for claim in claims for size in claim["duels"]}:
+        own = [claim["duels"][size] for claim in claims if size in claim["duels"]]
+        for duel, p in zip(own, holm([duel["p"] for duel in own]), strict=True):
+            duel["corrected"] = p
+    return claims
 
 
 def _finished(bench: Bench) -> dict[str, int]:
