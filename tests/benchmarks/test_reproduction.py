@@ -155,6 +155,7 @@ def test_a_claim_is_told_from_its_first_method_and_by_size(
     for size, duel in one.items():
         assert duel["difference"]["value"] == -other[size]["difference"]["value"]
         assert duel["wins"] == other[size]["losses"]
+        assert duel["corrected"] == pytest.approx(min(1.0, 2 * duel["p"]))
         low, high = duel["difference"]["low"], duel["difference"]["high"]
         assert (low, high) == (
             -other[size]["difference"]["high"],

@@ -119,7 +119,7 @@ def _sets(bench: Bench, arm: Arm) -> frozenset[str]:
     """Names of the sets that an arm is made on."""
     bed = bench.bed
     if "sets" in arm.changes:
-        bed = bed.drawn(bed.share(arm.changes["sets"]))
+        bed = bed.drawn(bed.share(min(arm.changes["sets"], len(bed.combinations))))
     return frozenset(one.name for one in bed.combinations)
 
 
