@@ -19,7 +19,7 @@ from lorafusion.routing.words import WORD
 OF_REST, OF_HEAD = 0.9, 0.7
 """Shares of the whole phrase in the score of its words, for things: of those without its last word
 and of those with it."""
-BESIDE = 0.3
+BESIDE = 0.2
 """Share of what the main words of a phrase lack by themselves that the phrase lacks: a bubble level is
 a level, whatever else its name brings to mind."""
 DIGITS = 4
