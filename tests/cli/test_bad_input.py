@@ -89,7 +89,7 @@ CASES: dict[str, tuple[Case, str]] = {
     "half of its targets": (lambda f, w: with_file(f, w, half_lost()), "robot"),
     "unknown method": (
         lambda f, w: [PROMPT, *w.options, "--method", "compsite"],
-        "Did you mean 'composite' or ",
+        "Did you mean 'composite'?",
     ),
     "unknown option of a method": (
         lambda f, w: [PROMPT, *w.options, "--method", "switch", "--option", "priod=3"],
