@@ -112,7 +112,7 @@ def _fitted(
 
 
 def _spread(found: Sequence[Case]) -> Sequence[Case]:
-    """Every so-manieth case, so that both authors take part."""
+    """Every so-manieth case, so that both wordings take part."""
     return found[:: max(1, len(found) // FITTED_ON)]
 
 

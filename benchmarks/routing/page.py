@@ -37,7 +37,7 @@ INTRO = """# Routing against known answers
 {note}
 
 Prompts with known answers are routed against catalogues of described LoRAs; no image is made. All numbers are of the
-**held-out** split as it stood at the revision named at the end: its sentences are by another author, in other frames
+**held-out** split as it stood at the revision named at the end: its sentences are in another wording, in other frames
 and words, than those on which options were chosen. How the sets were made and what counts as wanted:
 [benchmarks/routing](../benchmarks/routing/README.md).
 

@@ -36,7 +36,7 @@ def test_sets_are_as_large_as_they_should_be() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_splits_share_no_prompt_and_no_author(name: str) -> None:
+def test_splits_share_no_prompt_and_no_wording(name: str) -> None:
     rows = {
         split: [
             json.loads(line)

@@ -15,7 +15,7 @@ from benchmarks.routing.make.grammar import bare, fill, pick, with_typo
 WORDS = Path(__file__).parents[1] / "words"
 DATA = Path(__file__).parents[1] / "data"
 SPLITS = ("tune", "second", "heldout")
-"""One author each. The second was held out of the first version of the router and has been seen since."""
+"""One wording each. The second was held out of the first version of the router and has been seen since."""
 SEEDS = {"tune": "tune", "second": "heldout", "heldout": "third"}
 """Split -> what its dice are thrown with, besides the seed of its set; `second` had another name once."""
 ROLES = {

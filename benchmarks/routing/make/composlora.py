@@ -31,7 +31,7 @@ OTHERS = ("clothing", "style", "background", "object")
 def make() -> None:
     """Write the sets composlora-triggers and composlora-sentences, 240 in each split.
 
-    The first two splits have half of the 480 each. The third author words the first half anew, and has the triggers
+    The first two splits have half of the 480 each. The third wording says the first half anew, and has the triggers
     the other way round.
     """
     entries = tomllib.loads((DATA / "composlora.toml").read_text(encoding="utf-8"))["lora"]

@@ -46,7 +46,7 @@ PHRASES = {
         "style": ("in the style of {}", "drawn as {}"),
     },
 }
-"""How the authors tie a thing into a sentence; characters and clothes stand as they are."""
+"""How the wordings tie a thing into a sentence; characters and clothes stand as they are."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Thing:
         )
 
     def said(self, split: str, random: Random) -> str:
-        """A noun phrase for it as an author says it: the plain name, or the author's words."""
+        """A noun phrase for it in a wording: the plain name, or the words of that wording."""
         plain = f"{self.kind[0]} {self.head}"
         own = self.kind[2 + SPLITS.index(split)].format(h=self.head)
         phrase = plain if random.random() < 0.4 else own
