@@ -54,6 +54,19 @@ def ask(
 
 
 @pytest.mark.parametrize(
+    "prompt", ["a robot in sketch style", "a sketch of a robot", "robot, sketch"]
+)
+def test_a_lora_named_by_a_word_that_frames_is_asked_for_by_it(
+    prompt: str, minilm: Encoder
+) -> None:
+    drawn = Described("sketch", "style", "a blue ballpoint drawing, hatched where it is dark", ())
+    assert set(ask(prompt, minilm, (*LORAS, drawn)).weights) == {"robot", "sketch"}
+    assert set(ask("a robot, no sketch", minilm, (*LORAS, drawn)).weights) == {"robot"}
+    kept = ask("a sketch of a robot", minilm, (*LORAS, drawn), negative="sketch")
+    assert set(kept.weights) == {"robot"}
+
+
+@pytest.mark.parametrize(
     ("prompt", "expected"),
     [
         ("a robot with a guitar wearing a crown in a library", "robot guitar crown library"),

@@ -41,6 +41,12 @@ def test_parts_of_a_phrase_know_whether_they_hold_its_last_word() -> None:
     assert not heads["tall towers"]
 
 
+def test_a_word_that_frames_is_read_where_it_is_the_name_of_a_lora() -> None:
+    prompt = "a sketch of a fox"
+    assert "sketch" not in [span.text for span in read(prompt)]
+    assert "sketch" in [span.text for span in read(prompt, frozenset({"sketch"}))]
+
+
 def test_words_that_frame_and_verbs_at_the_end_do_not_hide_what_a_phrase_is_about() -> None:
     assert {"kitten", "bright"} <= {span.text for span in read("a kitten yawns, bright photo")}
 

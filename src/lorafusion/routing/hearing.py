@@ -49,11 +49,11 @@ class Hearing:
     ) -> None:
         self._entries, self._level = entries, level
         self._categories, self._things = ring.categories, ring.things
-        spans = read(prompt)
+        spans = read(prompt, ring.framing)
         whole = [_whole(prompt)] if ring.quoted(prompt) else []
         self.spans = [span for span in spans if not span.denied] + whole
         self.refused = [span for span in spans if span.denied and span.head]
-        self.unwanted = [replace(span, denied=False) for span in phrases_of(negative)]
+        self.unwanted = [replace(span, denied=False) for span in phrases_of(negative, ring.framing)]
         every = [*self.spans, *self.refused, *self.unwanted]
         texts = [ring.spelling.corrected(span.text) for span in every]
         fits, cosines = ring.scores(texts)

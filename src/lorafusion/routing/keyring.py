@@ -18,7 +18,7 @@ from lorafusion.routing.product import Product
 from lorafusion.routing.quickly import quickly
 from lorafusion.routing.rings import Against, against
 from lorafusion.routing.spelling import Spelling
-from lorafusion.routing.words import WORD, means, stem
+from lorafusion.routing.words import FRAMES, WORD, means, stem
 
 THINGS = frozenset({"character", "clothing", "object", "background"})
 """Categories of things: the last word of a phrase says which thing it is about, so that an "Asian
@@ -62,6 +62,9 @@ class Keyring:
     Args:
         sources: the n LoRAs.
         encoder: makes the vectors of keys and of spans.
+
+    Attributes:
+        framing: words that else only frame a phrase, as "sketch" does, but name a LoRA here.
     """
 
     def __init__(self, sources: Sequence[Source], encoder: Encoder) -> None:
@@ -77,6 +80,8 @@ class Keyring:
                 self._exact.setdefault(words, []).append(i)
             for words in {_words(text) for text in owned} - {()}:
                 self._literal.setdefault(words, []).append(i)
+        called = ((words_of_name(one.name), *getattr(one, "triggers", ())) for one in sources)
+        self.framing = FRAMES & {name.casefold() for names in called for name in names}
         vocabulary = frozenset(word for text in flat for word in stems(text))
         self.spelling = Spelling(vocabulary, encoder)
         self._encoder = quickly(encoder)

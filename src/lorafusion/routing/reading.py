@@ -50,12 +50,16 @@ class Span:
     denied: bool = False
 
 
-def read(prompt: str) -> list[Span]:
+def read(prompt: str, names: frozenset[str] = frozenset()) -> list[Span]:
     """All spans of a prompt: each phrase, and the runs of up to four words in it.
 
     Phrases are runs of words between punctuation, line ends, prepositions, conjunctions and
     frequent verbs; "the crown of a tree" is one phrase. Words that mean nothing by themselves begin
     and end no span. What is said twice is one span.
+
+    Args:
+        prompt: sentences or tags.
+        names: words that else would only frame, as "sketch" does, but that are a LoRA's name here.
     """
     stresses = _stresses(prompt)
     found: list[Span] = []
@@ -72,7 +76,7 @@ def read(prompt: str) -> list[Span]:
             stress = stresses[chunk[0].start]
             if before and not is_denied:
                 found += _joined(prompt, before, chunk, count)
-            found += _spans(chunk, count, stress, is_denied)
+            found += _spans(chunk, (count, stress, is_denied), names)
             before = [] if is_denied else chunk
             count += 1
     once: dict[tuple[str, bool, bool, float], Span] = {}
@@ -82,10 +86,10 @@ def read(prompt: str) -> list[Span]:
     return order[:MOST]
 
 
-def phrases_of(prompt: str) -> list[Span]:
-    """The phrases alone, each whole, in the order of the prompt."""
+def phrases_of(prompt: str, names: frozenset[str] = frozenset()) -> list[Span]:
+    """The phrases alone, each whole, in the order of the prompt; arguments as of `read`."""
     longest: dict[int, Span] = {}
-    for span in read(prompt):
+    for span in read(prompt, names):
         old = longest.get(span.chunk)
         if span.chunk >= 0 and (old is None or len(span.words) > len(old.words)):
             longest[span.chunk] = span
@@ -100,12 +104,16 @@ def _joined(prompt: str, first: list[Word], second: list[Word], count: int) -> I
         yield Span(" ".join(prompt[start:end].split()), start, end, places, JOINED - count, True)
 
 
-def _spans(chunk: list[Word], number: int, stress: float, denied: bool) -> Iterator[Span]:
+def _spans(
+    chunk: list[Word], told: tuple[int, float, bool], names: frozenset[str]
+) -> Iterator[Span]:
+    number, stress, denied = told
     size = len(chunk)
+    framing = FRAMES - names
     split = [i for i, word in enumerate(chunk) if word.low == "of"]
     for first, end in _parts(chunk, split):
         part = chunk[first:end]
-        if all(word.low in FRAMES or word.low.isdigit() for word in part):
+        if all(word.low in framing or word.low.isdigit() for word in part):
             continue
         yield Span(
             " ".join(word.text for word in part),
