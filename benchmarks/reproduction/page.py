@@ -68,12 +68,19 @@ def _made(found: Mapping[str, Any]) -> str:
     sets = ", ".join(f"{count} of {size}" for size, count in done.items())
     left = sum(run["sets"].values()) - sum(done.values())
     sets += f" ({left} sets are still to be made)" if left else ""
-    steps = ", ".join(str(count) for count in run["steps"].values())
+    steps = " or ".join(str(count) for count in _steps(run))
     seeds = "1 seed" if run["seeds"] == 1 else f"{run['seeds']} seeds"
     return (
         f"Ours: testbed `{run['testbed']}`, sets by number of LoRAs: {sets}; {seeds} a set, {steps} steps, "
         f"router `{run['router']}`; revision {made['revision'][:12]}, {made['machine']['processor']}."
     )
+
+
+def _steps(run: Mapping[str, Any]) -> list[int]:
+    """The numbers of steps that pictures were made in: an arm's own, or the run's."""
+    usual = list(run["steps"].values())
+    own = [[arm["changes"]["steps"]] if "steps" in arm["changes"] else usual for arm in run["arms"]]
+    return list(dict.fromkeys(count for counts in own for count in counts))
 
 
 def _arms(arms: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> str:

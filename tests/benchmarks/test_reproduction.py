@@ -96,7 +96,7 @@ def test_a_result_appears_with_interval_and_verdict_and_without_one_its_command(
         "report": {
             "run": {
                 "testbed": "pocket", "sets": {"3": 2}, "seeds": 2, "router": "cosine",
-                "steps": {"pocket": 10},
+                "steps": {"pocket": 10}, "arms": [{"changes": {}}, {"changes": {"steps": 30}}],
             },
             "about": ["m: a measure"], "measures": ["clip_custom_diffusion"],
             "arms": [arm("nla"), arm("fusion")], "sizes": {}, "claims": [claim | {"duels": {"": DUEL}}],
@@ -104,7 +104,7 @@ def test_a_result_appears_with_interval_and_verdict_and_without_one_its_command(
     }  # fmt: skip
     text = page(experiments(), {"table5": found})
     assert "| `nla` | 2 | 0.25 [0.2, 0.3] |" in text
-    assert "2 seeds a set, 10 steps" in text
+    assert "2 seeds a set, 10 or 30 steps" in text
     assert "revision abcdef012345, a chip" in text
     assert (
         "| LoRA Fusion is above NLA | clip_custom_diffusion | 0.25 [0.2, 0.3] | 25% / 25% / 25% | 0.02 | **holds** |"

@@ -22,7 +22,7 @@ from tests.conftest import shared_pipeline
 from tests.evaluation import models
 from tests.evaluation.benches import bench, opener
 
-CHANGES = 'methods = ["naive", "alone", "merge"]\nsizes = [2]'
+CHANGES = 'methods = ["naive", {name = "alone", label = "by-itself"}, "merge"]\nsizes = [2]'
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_rows_are_means_over_sets_of_means_over_seeds(made: Bench) -> None:
     means = [sum(values) / len(values) for values in by_set.values()]
     assert merge["measures"]["spread"]["value"] == pytest.approx(sum(means) / 2)
     assert (merge["sets"], merge["images"]) == (2, 4)
-    alone = next(row for row in told["arms"] if row["arm"] == "alone")
+    alone = next(row for row in told["arms"] if row["arm"] == "by-itself")
     assert alone["images"] == 8
     assert [(one["first"], one["second"]) for one in told["duels"]["spread"]] == [
         ("naive", "merge")

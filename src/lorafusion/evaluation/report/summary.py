@@ -41,6 +41,7 @@ def summary(bench: Bench, scored: Sequence[Scored], *, draws: int = DRAWS) -> di
             values.setdefault(name, {}).update(measures)
     means = _means(done, values)
     sizes = {one.name: len(one.elements) for one in bench.bed.combinations}
+    rivals = {arm.name for arm in bench.arms if arm.method != "alone"}
     return {
         "run": _run(bench),
         "about": [one.about for one in scored],
@@ -50,7 +51,7 @@ def summary(bench: Bench, scored: Sequence[Scored], *, draws: int = DRAWS) -> di
             measure: [
                 asdict(one)
                 for one in duels(
-                    {name: by for name, by in means[measure].items() if name != "alone"},
+                    {name: by for name, by in means[measure].items() if name in rivals},
                     draws=draws,
                 )
             ]
