@@ -32,11 +32,11 @@ class Sizes:
     """
 
     drawn: int = 80_000
-    decoded: int = 80_000
+    decoded: int = 40_000
     latent: int = 8_000
     chosen: int = 2_400
     measured: int = 2_400
-    eye_steps: int = 9_000
+    eye_steps: int = 6_000
     clip_steps: int = 1_500
     batch: int = 96
     seed: int = 17
