@@ -33,13 +33,13 @@ _OTHERS = 0.2
 """Share of scenes without the individual, so that a LoRA leaves the rest of its category alone."""
 
 
-def scenes(settings: Settings, one: world.Individual) -> list[world.Scene]:
+def scenes(settings: Settings, one: world.Individual, times: int = 1) -> list[world.Scene]:
     """What a LoRA learns from: its individual in all sorts of company, and a few scenes without."""
     first = 3_000_000_000 + 1_000_000 * sum(one.name.encode())
     made: list[world.Scene] = []
     rates = dict(world.RATES) | {"style": 0.15}
     wanted = {one.category: world.Element(one.word, individual=True)}
-    for seed in range(first, first + settings.lora_scenes):
+    for seed in range(first, first + times * settings.lora_scenes):
         without = np.random.default_rng(seed).random() < _OTHERS
         scene = world.sample(seed, None if without else wanted, rates)
         if without and getattr(scene, one.category) is not None:
@@ -128,7 +128,7 @@ def train(settings: Settings, base: Path, plan: LoraPlan, work: Path, made_from:
     Returns:
         The clock with the training's log.
     """
-    shown = scenes(settings, world.INDIVIDUALS[plan.name])
+    shown = scenes(settings, world.INDIVIDUALS[plan.name], plan.scenes)
     target = work / "loras" / f"{plan.name}.safetensors"
     return teach(settings, base, plan, shown, (target, made_from))
 

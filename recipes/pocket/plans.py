@@ -17,6 +17,8 @@ class LoraPlan:
         told: where its description ships: in the file's metadata, in a JSON file beside it, or only
             among the tags that kohya's trainer counted.
         times: how often the recipe's steps; a class that the base never saw takes longer.
+        scenes: how often the recipe's scenes; a word that the tokenizer cuts in pieces needs to be met
+            in more sentences.
     """
 
     name: str
@@ -26,6 +28,7 @@ class LoraPlan:
     form: Literal["kohya", "diffusers"]
     told: Literal["metadata", "sidecar", "tags"] = "metadata"
     times: int = 1
+    scenes: int = 1
 
 
 PLANS: tuple[LoraPlan, ...] = (
@@ -47,10 +50,10 @@ PLANS: tuple[LoraPlan, ...] = (
     LoraPlan("mosaic", 8, 8, True, "diffusers", "sidecar", 5),
     LoraPlan("octopus", 8, 8, True, "kohya", times=2),
     LoraPlan("owl", 8, 8, True, "kohya", "tags", 2),
-    LoraPlan("goggles", 8, 8, True, "diffusers", times=5),
+    LoraPlan("goggles", 8, 8, True, "diffusers", times=5, scenes=5),
     LoraPlan("sunhat", 6, 6, True, "diffusers", "sidecar", 4),
     LoraPlan("rocket", 8, 4, True, "kohya", times=2),
     LoraPlan("trophy", 6, 6, True, "kohya", "tags", 2),
-    LoraPlan("volcano", 8, 8, True, "diffusers", times=5),
+    LoraPlan("volcano", 8, 8, True, "diffusers", times=5, scenes=5),
     LoraPlan("blueprint", 8, 8, True, "diffusers", times=2),
 )
