@@ -17,8 +17,7 @@ class LoraPlan:
         told: where its description ships: in the file's metadata, in a JSON file beside it, or only
             among the tags that kohya's trainer counted.
         times: how often the recipe's steps; a class that the base never saw takes longer.
-        scenes: how often the recipe's scenes; a word that the tokenizer cuts in pieces needs to be met
-            in more sentences.
+        scenes: how often the recipe's scenes; a word that is missed in some sentences is met in more.
     """
 
     name: str
