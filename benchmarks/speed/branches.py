@@ -20,7 +20,10 @@ from lorafusion.executors.call import Call, prediction
 def composite(
     one: Bench, loras: Sequence[lf.LoRA], latent: int, rounds: int, device: str = "cpu"
 ) -> dict[str, Any]:
-    """One guided step of composite with all LoRAs: our branches as rows, against the published loop."""
+    """One guided step of composite with all LoRAs: our branches as rows, against the published loop.
+
+    And against the bare base on as many rows, which nobody who asks it for all branches can undercut.
+    """
     other = twin(one)
     peer = Peft(other, loras)
     arguments = one.inputs(2, latent)
@@ -36,13 +39,15 @@ def composite(
             return torch.stack([prediction(out) for out in outs]).mean(0)
 
         loop = composite_loop(peer, other.call(2, latent), len(loras))
-        variants: dict[str, Work] = {"loop": loop, "ours": step}
+        floor = one.call(2 * len(loras), latent)
+        variants: dict[str, Work] = {"loop": loop, "ours": step, "base together": floor}
         away = difference(step(), loop())
         per_step = len(calls)
         timings = paired(variants, rounds, device)
     return {
         "seconds": timings.summary(),
         "ratio to the loop": timings.ratio("ours", "loop"),
+        "ratio to the base in one batch": timings.ratio("ours", "base together"),
         "denoiser calls a step": per_step,
         "difference from the loop": away,
     }
