@@ -33,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=20)
     parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--spectral-steps", type=int, default=700)
     parser.add_argument("--class-images", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=8, help="pictures of each prompt")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/training.json")
@@ -45,7 +46,8 @@ def main() -> None:
         words = command(home / "penguin", asked.steps, asked.class_images)
         trained = train(home, words, asked.steps)
         drawn, sheet = measure(home / "whole" / "penguin.safetensors", home, asked.seeds)
-        shifted = shifts(home, words, asked.seeds, drawn)
+        longer = command(home / "penguin", asked.spectral_steps, asked.class_images)
+        shifted = shifts(home, longer, asked.seeds, drawn)
         sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST).save(
             asked.picture
         )
@@ -112,6 +114,7 @@ def shifts(home: Path, words: Sequence[str], seeds: int, drawn: dict[str, Any]) 
     made = json.loads(_lorafusion(asked, home / "spectral"))
     share = concept_drawn(home / "spectral" / "penguin.safetensors", seeds)
     return {
+        "steps": made["curve"][-1]["step"],
         "curve": made["curve"],
         "modules": made["modules"],
         "bytes": (home / "spectral" / "penguin.safetensors").stat().st_size,

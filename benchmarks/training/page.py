@@ -51,7 +51,7 @@ def figures(results: dict[str, Any]) -> str:
         f"right for {results['routed right']} prompts. Exported with `crown` to one file, the picture of "
         f"\"{export['prompt']}\" differs by at most {export['largest difference of a pixel, of 255']} of 255.",
         "",
-        f"Spectral shifts of the same pictures, as many steps: a penguin in "
+        f"Spectral shifts of the same pictures, {shifts['steps']} steps: a penguin in "
         f"{shifts['concept drawn']['with the shifts']:.0%} of the pictures that asked for one; {shifts['modules']} "
         f"modules, {shifts['bytes'] / 1e6:.1f} MB.",
         "",

@@ -33,6 +33,7 @@ MADE: dict[str, Any] = {
     "routed right": "9 of 9",
     "export": {"prompt": "a penguin wearing a crown", "largest difference of a pixel, of 255": 1},
     "spectral": {
+        "steps": 700,
         "modules": 90,
         "bytes": 9_000_000,
         "concept drawn": {"base": 0.0, "with the shifts": 0.625},

@@ -86,13 +86,13 @@ TextRate = Annotated[
     ),
 ]
 ShiftRate = Annotated[
-    float | None, _option(TRAINING, "Learning rate; 0.001 when left out, 0.02 for pocket.")
+    float | None, _option(TRAINING, "Learning rate; 0.001 when left out, 0.06 for pocket.")
 ]
 ShiftTextRate = Annotated[
     float | None,
     _option(
         TRAINING,
-        "Learning rate of the text encoders, 0 to leave them alone; 0 when left out, 0.005 for pocket.",
+        "Learning rate of the text encoders, 0 to leave them alone; 0 when left out, 0.02 for pocket.",
     ),
 ]
 Rank = Annotated[int | None, _option(TRAINING, "Rank; 16 when left out, 8 for pocket.")]

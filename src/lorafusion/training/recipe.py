@@ -117,7 +117,7 @@ POCKET = Recipe(steps=500, batch=8, rate=5e-3, text_rate=1e-3, rank=8, targets="
 SPECTRAL = Recipe(rate=1e-3, rank=4_096)
 """Spectral shifts as Han et al. train them (arXiv:2303.11305, section 4); the rank is more than any layer has."""
 
-POCKET_SPECTRAL = changed(POCKET, rate=2e-2, text_rate=5e-3, rank=4_096)
+POCKET_SPECTRAL = changed(POCKET, rate=6e-2, text_rate=2e-2, rank=4_096)
 """Spectral shifts of pocket."""
 
 GATES = Recipe(steps=400, batch=2, rate=1e-3)
