@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.plan import Source
 from lorafusion.routing import background, hearing, keyring
@@ -50,10 +50,10 @@ def text_alone(source: Source) -> tuple[str, ...]:
 
 
 def plain_cosines(
-    cosines: Float[Tensor, "s n"],
-    spans: tuple[Float[Tensor, " s"], Float[Tensor, " s"]],  # noqa: ARG001 - as what it stands for
-    keys: tuple[Float[Tensor, " n"], Float[Tensor, " n"]],  # noqa: ARG001 - as above
-) -> Float[Tensor, "s n"]:
+    cosines: Float[np.ndarray, "s n"],
+    spans: tuple[Float[np.ndarray, " s"], Float[np.ndarray, " s"]],  # noqa: ARG001 - as what it stands for
+    keys: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]],  # noqa: ARG001 - as above
+) -> Float[np.ndarray, "s n"]:
     """Scores that know nothing of ordinary text."""
     return cosines * COSINE_SCALE
 
@@ -78,7 +78,7 @@ def as_written(self: Spelling, text: str) -> str:  # noqa: ARG001 - as above
     return text
 
 
-def each_alone(self: Hearing, values: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:  # noqa: ARG001 - as above
+def each_alone(self: Hearing, values: Float[np.ndarray, "s n"]) -> Float[np.ndarray, "s n"]:  # noqa: ARG001 - as above
     """A word of a phrase counts by itself."""
     return (values * 10**hearing.DIGITS).round() / 10**hearing.DIGITS
 

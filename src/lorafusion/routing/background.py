@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib import resources
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -90,8 +91,8 @@ def spread(near: Float[Tensor, "n r"]) -> tuple[Float[Tensor, " n"], Float[Tenso
 
 
 def rivals(
-    values: Float[Tensor, "s r"], at: Int[Tensor, "s r"], asking: Bool[Tensor, "o n"]
-) -> Float[Tensor, "s n"]:
+    values: Float[np.ndarray, "s r"], at: Int[np.ndarray, "s r"], asking: Bool[np.ndarray, "o n"]
+) -> Float[np.ndarray, "s n"]:
     """Cosine of each row with the nearest ordinary phrase that does not ask for the LoRA: [s, n].
 
     Args:
@@ -100,10 +101,12 @@ def rivals(
         asking: which ordinary phrases ask for which of n LoRAs themselves.
     """
     last = min(RIVALS, values.shape[1]) - 1
+    found = np.repeat(values[:, :1], asking.shape[1], axis=1)
+    rows, loras = np.nonzero(asking[at[:, 0]])  # few: for all others it is the nearest
+    asked = asking[at[rows, :last], loras[:, None]]
     # Where all of the nearest ask for it, the last of them stands for those beyond.
-    found = values[:, last, None].expand(-1, asking.shape[1])
-    for place in reversed(range(last)):
-        found = torch.where(asking[at[:, place]], found, values[:, place, None])
+    places = np.where(asked.all(1), last, asked.argmin(1)) if last else 0
+    found[rows, loras] = values[rows, places]
     return found
 
 
@@ -141,10 +144,10 @@ def background(encoder: Encoder) -> Background:
 
 
 def symmetric(
-    cosines: Float[Tensor, "s n"],
-    spans: tuple[Float[Tensor, " s"], Float[Tensor, " s"]],
-    keys: tuple[Float[Tensor, " n"], Float[Tensor, " n"]],
-) -> Float[Tensor, "s n"]:
+    cosines: Float[np.ndarray, "s n"],
+    spans: tuple[Float[np.ndarray, " s"], Float[np.ndarray, " s"]],
+    keys: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]],
+) -> Float[np.ndarray, "s n"]:
     """The mean of both sides' deviations: ((c - m_s) / d_s + (c - m_n) / d_n) / 2, [s, n]."""
     by_span = (cosines - spans[0][:, None]) / spans[1][:, None]
     by_key = (cosines - keys[0]) / keys[1]

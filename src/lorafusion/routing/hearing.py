@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.plan import Candidate, Source
 from lorafusion.routing.award import Rival, Verdict, award
@@ -48,7 +47,7 @@ class Hearing:
         clear: float,
     ) -> None:
         self._entries, self._level = entries, level
-        self._categories, self._things = ring.categories, ring.things
+        self._categories, self._things, self._ranks = ring.categories, ring.things, ring.ranks
         spans = read(prompt, ring.framing)
         whole = [_whole(prompt)] if ring.quoted(prompt) else []
         self.spans = [span for span in spans if not span.denied] + whole
@@ -66,51 +65,67 @@ class Hearing:
             self._cosines[row, asked] = 2.0
 
     def candidates(self) -> list[Candidate]:
-        """One for each LoRA, in the order of the library."""
+        """One for each LoRA: first the chosen ones; by falling score; equal scores by name."""
         best = _best(self._fits[: len(self.spans)])
+        scores = np.nan_to_num(best, neginf=0.0)
+        level = self._level.threshold
+        behind = np.minimum(scores - level, 0.0).tolist()
+        heard = self._heard(best, scores.tolist(), behind)
+        left = np.ones(len(scores), bool)
+        for i, one in heard.items():
+            scores[i], left[i] = one.score, bool(one.left_out)
+        values, under = scores.tolist(), f" < {level:.1f}"
+        # Thousands of these: they are ordered as numbers, and each is made once.
+        return [
+            heard[i]
+            if i in heard
+            else Candidate.passed_over(
+                self._entries[i],
+                values[i],
+                f"no phrase asks for it, {values[i]:.1f}{under}",
+                behind[i],
+            )
+            for i in np.lexsort((self._ranks, -scores, left)).tolist()
+        ]
+
+    def _heard(
+        self, best: Float[np.ndarray, " n"], scores: list[float], behind: list[float]
+    ) -> dict[int, Candidate]:
+        """Index of a LoRA -> what became of it, for those that the prompt asks for or denies."""
         able = self._able(best)
         verdicts = award(self.spans, [self._rival(i) for i in able], self._level)
-        level = self._level.threshold
-        scores = best.nan_to_num(neginf=0.0)
-        behind = (scores - level).clamp_max(0.0)
-        # thousands of these: what is the same for all of them is not worked out one by one
-        under = f" < {level:.1f}"
-        found = [
-            Candidate(entry, score, 0.0, "", f"no phrase asks for it, {score:.1f}{under}", less)
-            for entry, score, less in zip(
-                self._entries, scores.tolist(), behind.tolist(), strict=True
-            )
-        ]
-        for i, reason in self._denials(best).items():
-            found[i] = replace(found[i], left_out=reason)
+        found = {
+            i: Candidate.passed_over(self._entries[i], scores[i], reason, behind[i])
+            for i, reason in self._denials(best).items()
+        }
         for i in able:
             entry = self._entries[i]
-            found[i] = self._awarded(entry, found[i].score, verdicts[entry.name])
+            found[i] = self._awarded(entry, scores[i], verdicts[entry.name])
         return found
 
-    def _able(self, best: Float[Tensor, " n"]) -> list[int]:
+    def _able(self, best: Float[np.ndarray, " n"]) -> list[int]:
         """The LoRAs that some phrase asks for and that the negative prompt does not name."""
         count, start = len(self.spans), len(self.spans) + len(self.refused)
         nearest = _best(self._cosines[:count])
         against = _best(self._cosines[start:])
         able = (best >= self._level.threshold) & (against < nearest - 1e-6)
-        return [int(i) for i in able.nonzero().flatten().tolist()]
+        return [int(i) for i in np.flatnonzero(able)]
 
     def _rival(self, i: int) -> Rival:
         """A LoRA as it competes for phrases."""
         fits, cosines = self._fits[: len(self.spans), i], self._cosines[: len(self.spans), i]
         return Rival(self._entries[i].name, self._categories[i], fits.tolist(), cosines.tolist())
 
-    def _denials(self, best: Float[Tensor, " n"]) -> dict[int, str]:
+    def _denials(self, best: Float[np.ndarray, " n"]) -> dict[int, str]:
         """Index of a LoRA -> the words that deny it, where some would otherwise ask for it."""
         start = len(self.spans)
         rows = self._fits[start:]
         found: dict[int, str] = {}
         if not len(rows):
             return found
-        value, at = rows.max(0)
+        value, at = rows.max(0), rows.argmax(0)
         negated = [*self.refused, *self.unwanted]
-        for i in (value >= self._level.threshold).nonzero().flatten().tolist():
+        for i in np.flatnonzero(value >= self._level.threshold).tolist():
             span = negated[int(at[i])]
             where = "the negative prompt says" if span in self.unwanted else "the prompt denies"
             if not span.denied or float(best[i]) < self._level.threshold:
@@ -125,38 +140,37 @@ class Hearing:
         weight = verdict.sure * span.stress
         return Candidate(entry, verdict.score, weight, span.text, "", verdict.margin)
 
-    def _in_context(self, values: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:
+    def _in_context(self, values: Float[np.ndarray, "s n"]) -> Float[np.ndarray, "s n"]:
         """For things, part of a phrase counts with the whole phrase around it."""
         wholes = {span.chunk: i for i, span in enumerate(self.spans) if span in self._wholes}
         around = [wholes.get(span.chunk, i) for i, span in enumerate(self.spans)]
         around += range(len(around), len(values))
-        share = torch.full((len(values), 1), OF_HEAD)
+        share = np.full((len(values), 1), OF_HEAD, np.float32)
         share[[i for i, span in enumerate(self.spans) if not span.head]] = OF_REST
-        kept = torch.minimum(values, values.lerp(values[around], share)) + BESIDE * self._lacking(
-            values
-        )
-        kept = torch.where(self._things, kept, values)
-        return (kept * 10**DIGITS).round_() / 10**DIGITS
+        # from the whole phrase back to its part
+        near = values[around] - (values[around] - values) * (1 - share)
+        kept = np.minimum(values, near) + BESIDE * self._lacking(values)
+        return _rounded(np.where(self._things, kept, values))
 
-    def _lacking(self, values: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:
+    def _lacking(self, values: Float[np.ndarray, "s n"]) -> Float[np.ndarray, "s n"]:
         """How far the best of the main words in each phrase is under ordinary text; 0 for one word."""
         alone = {span.words[0]: i for i, span in enumerate(self.spans) if len(span.words) == 1}
-        found = torch.zeros_like(values)
+        found = np.zeros_like(values)
         for i, span in enumerate(self.spans):
             mains = [alone[place] for place in span.words if place in alone]
             if mains and len(span.words) > 1:
-                found[i] = values[mains].amax(0).clamp_max(0)
+                found[i] = np.minimum(values[mains].max(0), 0)
         return found
 
-    def _which(self, cosines: Float[Tensor, "s n"]) -> Float[Tensor, "s n"]:
+    def _which(self, cosines: Float[np.ndarray, "s n"]) -> Float[np.ndarray, "s n"]:
         """Each span with all that contain it, on average: of two robes the "sheer robe" is asked for."""
         words = [frozenset(span.words) for span in self.spans]
-        around = torch.tensor([[float(a <= b) for b in words] for a in words])
+        around = np.array([[a <= b for b in words] for a in words], np.float32)
         count = len(words)
-        found = cosines.clone()
+        found = cosines.copy()
         if count:
-            found[:count] = around / around.sum(1, keepdim=True) @ cosines[:count]
-        return (found * 10**DIGITS).round_() / 10**DIGITS
+            found[:count] = around / around.sum(1, keepdims=True) @ cosines[:count]
+        return _rounded(found)
 
     def _believe_names(self, spans: list[Span], named: list[list[int]], clear: float) -> None:
         """A LoRA that is named word for word is asked for, whatever the encoder makes of it."""
@@ -164,8 +178,8 @@ class Hearing:
             sure = [i for i in loras if span.head or self._categories[i] not in THINGS]
             if not sure:
                 continue
-            self._fits[row, sure] = self._fits[row, sure].clamp_min(clear)
-            self._cosines[row, sure] = self._cosines[row, sure].clamp_min(1.0)
+            self._fits[row, sure] = np.maximum(self._fits[row, sure], clear)
+            self._cosines[row, sure] = np.maximum(self._cosines[row, sure], 1.0)
 
 
 def _phrases(spans: list[Span]) -> list[Span]:
@@ -184,8 +198,10 @@ def _whole(prompt: str) -> Span:
     return Span(" ".join(prompt.split()), 0, len(prompt), places, -1, True)
 
 
-def _best(values: Float[Tensor, "s n"]) -> Float[Tensor, " n"]:
+def _best(values: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " n"]:
     """The greatest of each column; minus infinity without rows."""
-    if len(values):
-        return values.max(0).values
-    return values.new_full((values.shape[1],), -torch.inf)
+    return values.max(0, initial=-np.inf)
+
+
+def _rounded(values: Float[np.ndarray, "s n"]) -> Float[np.ndarray, "s n"]:
+    return np.rint(values * 10**DIGITS) / 10**DIGITS

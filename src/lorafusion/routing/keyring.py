@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lorafusion.library.keys import Encoder, key_vectors
@@ -15,7 +16,7 @@ from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
 from lorafusion.routing.background import NEAREST, background, rivals, spread, symmetric
 from lorafusion.routing.product import Product
-from lorafusion.routing.quickly import quickly
+from lorafusion.routing.quickly import Quickly, quickly
 from lorafusion.routing.rings import Against, against
 from lorafusion.routing.spelling import Spelling
 from lorafusion.routing.words import FRAMES, WORD, means, stem
@@ -72,7 +73,9 @@ class Keyring:
         flat = [text for owned in texts for text in owned]
         self.count = len(sources)
         self.categories = [source.category.casefold() for source in sources]
-        self.things = torch.tensor([category in THINGS for category in self.categories])
+        self.things = np.array([category in THINGS for category in self.categories], bool)
+        by_name = sorted(range(self.count), key=lambda i: sources[i].name)
+        self.ranks = np.argsort(np.array(by_name, np.int64))
         self._exact: dict[tuple[str, ...], list[int]] = {}
         self._literal: dict[tuple[str, ...], list[int]] = {}
         for i, owned in enumerate(texts):
@@ -86,27 +89,42 @@ class Keyring:
         self.spelling = Spelling(vocabulary, encoder)
         self._encoder = quickly(encoder)
         self._background = background(encoder)
-        self._keys = key_vectors(flat, self._encoder, KeyStore())
-        self._product = Product(self._keys)
-        self._owner = torch.tensor([i for i, owned in enumerate(texts) for _ in owned])
+        keys = key_vectors(flat, self._encoder, KeyStore())
+        self._product = Product(keys)
+        self._columns = _columns(texts)
+        self._keyless = [i for i, owned in enumerate(texts) if not owned]  # of blank names
         ordinary = self._background.vectors
+        owner = torch.tensor([i for i, owned in enumerate(texts) for _ in owned])
         found = against(
-            (self._keys, ordinary, self._owner, torch.tensor([NEAREST, ASKS])), self._against
+            (keys, ordinary, owner, torch.tensor([NEAREST, ASKS])), lambda: self._against(keys)
         )
-        self._measured, self._asking = (found.mean, found.deviation), found.asking.T.contiguous()
-        self._spans: dict[str, Tensor] = dict(zip(self._background.phrases, ordinary, strict=True))
-        self._spans |= dict(zip(flat, self._keys, strict=True))
-        self._known = dict(self._spans)
-
-    def forget(self) -> None:
-        """Let go of the vectors of all spans but keys and ordinary phrases."""
+        self._measured = found.mean.numpy(), found.deviation.numpy()
+        self._asking = np.ascontiguousarray(found.asking.T.numpy())
+        self._known: dict[str, Tensor] = dict(zip(self._background.phrases, ordinary, strict=True))
+        self._known |= dict(zip(flat, keys, strict=True)) | self._words(flat)
         self._spans = dict(self._known)
 
-    def _against(self) -> Against:
+    def forget(self) -> None:
+        """Let go of the vectors of all spans but keys, their words and ordinary phrases."""
+        self._spans = dict(self._known)
+
+    def _words(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Word of the keys -> its vector, kept like a key; a prompt says most of its words alone, too.
+
+        An encoder without a quick way would take minutes for those of a large library.
+        """
+        said = {word for text in texts for word in _words(text) if means(word)}
+        words = sorted(said - self._known.keys() - set(texts))
+        if not words or not isinstance(self._encoder, Quickly):
+            return {}
+        return dict(zip(words, key_vectors(words, self._encoder, KeyStore()), strict=True))
+
+    def _against(self, keys: Float[Tensor, "k d"]) -> Against:
         """How near ordinary phrases come to the keys, and which of them ask for a LoRA."""
-        ordinary, measured = self._background.vectors, self._background.measure(self._keys)
-        fits = symmetric(self._product(ordinary), self._background.measure(ordinary), measured)
-        return Against(*measured, (self._best(fits) >= ASKS).T)
+        ordinary, measured = self._background.vectors, self._background.measure(keys)
+        by_phrase, by_key = _arrays(self._background.measure(ordinary)), _arrays(measured)
+        fits = symmetric(self._product(ordinary).numpy(), by_phrase, by_key)
+        return Against(*measured, torch.from_numpy((self._best(fits) >= ASKS).T))
 
     def named(self, text: str) -> list[int]:
         """The LoRAs that have a key of just these words, whatever their endings."""
@@ -116,25 +134,30 @@ class Keyring:
         """The LoRAs that have a key of all these words, the small ones too."""
         return self._literal.get(_words(text), [])
 
-    def scores(self, spans: Sequence[str]) -> tuple[Float[Tensor, "s n"], Float[Tensor, "s n"]]:
+    def scores(
+        self, spans: Sequence[str]
+    ) -> tuple[Float[np.ndarray, "s n"], Float[np.ndarray, "s n"]]:
         """How well each span fits each LoRA, by the best of its keys.
 
         Returns:
             deviations from ordinary text [s, n], and cosines [s, n].
         """
         if not spans:
-            return torch.zeros(0, self.count), torch.zeros(0, self.count)
+            return np.zeros((0, self.count), np.float32), np.zeros((0, self.count), np.float32)
         vectors = self._vectors(spans)
-        keyed = self._product(vectors)
+        keyed = self._product(vectors).numpy()
         near, at = self._background.nearest(vectors)
-        fits = symmetric(keyed, spread(near), self._measured)
+        fits = symmetric(keyed, _arrays(spread(near)), self._measured)
         cosines = self._best(keyed)
-        ahead = (cosines - rivals(near, at, self._asking)) / self._background.unit
-        return (1 - AHEAD) * self._best(fits) + AHEAD * ahead, cosines
+        ahead = cosines - rivals(near.numpy(), at.numpy(), self._asking)
+        return (1 - AHEAD) * self._best(fits) + AHEAD * (ahead / self._background.unit), cosines
 
-    def _best(self, values: Float[Tensor, "s k"]) -> Float[Tensor, "s n"]:
-        best = values.new_full((len(values), self.count), -torch.inf)
-        return best.scatter_reduce(1, self._owner.expand(len(values), -1), values, "amax")
+    def _best(self, values: Float[np.ndarray, "s k"]) -> Float[np.ndarray, "s n"]:
+        best = values.take(self._columns[0], axis=1)
+        for column in self._columns[1:]:
+            np.maximum(best, values.take(column, axis=1), out=best)
+        best[:, self._keyless] = -np.inf
+        return best
 
     def _vectors(self, spans: Sequence[str]) -> Float[Tensor, "s d"]:
         """Vectors of spans; those that were met before are remembered, the others encoded at once."""
@@ -146,6 +169,19 @@ class Keyring:
             rows = self._encoder.encode(fresh).to("cpu", torch.float32)
             self._spans.update(zip(fresh, rows, strict=True))
         return torch.stack([self._spans[text] for text in spans])
+
+
+def _columns(texts: Sequence[Sequence[str]]) -> list[Int[np.ndarray, " n"]]:
+    """Which key is the first, the second ... of each LoRA; one with fewer has its last again and again."""
+    counts = np.array([len(owned) for owned in texts], np.int64)
+    starts = counts.cumsum() - counts
+    return [starts + np.minimum(place, counts - 1) for place in range(max(counts, default=1))]
+
+
+def _arrays(
+    pair: tuple[Float[Tensor, " n"], Float[Tensor, " n"]],
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    return pair[0].numpy(), pair[1].numpy()
 
 
 _RINGS: list[tuple[tuple[Source, ...], Encoder, Keyring]] = []

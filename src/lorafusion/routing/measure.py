@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from lorafusion.library.described import Described
 from lorafusion.library.keys import Encoder
 from lorafusion.routing.calibration import Calibration, fitted, probes
@@ -31,7 +33,7 @@ def measure(encoder: Encoder) -> Measured:
     """Ask for each probe in other words, and see how well it is told from the others."""
     pairs = probes()
     ring = Keyring([Described(thing, "", thing, ()) for thing, _ in pairs], encoder)
-    scores, _ = ring.scores([asking.casefold() for _, asking in pairs])
+    scores = torch.from_numpy(ring.scores([asking.casefold() for _, asking in pairs])[0])
     calibration = fitted(scores)
     found = float((scores.diagonal() >= calibration.threshold).double().mean())
     best = float((scores.argmax(1) == scores.new_tensor(range(len(pairs)))).double().mean())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from heapq import merge
 
 from jaxtyping import Float
 from torch import Tensor
@@ -69,28 +70,25 @@ def phrases(
         level = replace(level, threshold=threshold)
     ring = keyring(tuple(entries), encoder)
     found = Hearing(prompt, negative or "", entries, ring, level, clear).candidates()
-    found = _ordered(found)
     return _budgeted(Route(prompt, tuple(_narrowed(found, top_k))), budget)
 
 
-def _ordered(found: list[Candidate]) -> list[Candidate]:
-    """First the chosen ones; by falling score; equal scores by name."""
-    # three stable sorts, since pairs and triples as keys take thrice as long
-    found = sorted(found, key=lambda one: one.source.name)
-    found.sort(key=lambda one: one.score, reverse=True)
-    found.sort(key=lambda one: bool(one.left_out))
-    return found
-
-
 def _narrowed(found: list[Candidate], top_k: int | None) -> list[Candidate]:
-    """The same with all chosen ones but the best k left out."""
+    """The same with all chosen ones but the best k left out.
+
+    Args:
+        found: the chosen ones, then the others, both by falling score and equal scores by name.
+        top_k: None for all of them.
+    """
     chosen = [one for one in found if not one.left_out]
     if top_k is None or len(chosen) <= top_k:
         return found
-    chosen.sort(key=lambda one: (-one.weight, -one.score, one.name))
+    best = sorted(chosen, key=lambda one: (-one.weight, -one.score, one.name))[:top_k]
     reason = f"not among the best {top_k}"
-    dropped = {one.name: replace(one, weight=0.0, left_out=reason) for one in chosen[top_k:]}
-    return _ordered([dropped.get(one.name, one) for one in found])
+    kept = [one for one in chosen if one in best]
+    dropped = [replace(one, weight=0.0, left_out=reason) for one in chosen if one not in best]
+    others = found[len(chosen) :]
+    return [*kept, *merge(dropped, others, key=lambda one: (-one.score, one.name))]
 
 
 def _budgeted(route: Route, budget: str) -> Route:
@@ -98,7 +96,11 @@ def _budgeted(route: Route, budget: str) -> Route:
     if budget == "full" or not total:
         return route
     factor = 1 / total if budget == "paper" else 1 / max(1.0, math.sqrt(total))
-    return route.with_weights({name: weight * factor for name, weight in route.weights.items()})
+    shared = (
+        one if one.left_out else replace(one, weight=one.weight * factor)
+        for one in route.candidates
+    )
+    return replace(route, candidates=tuple(shared))
 
 
 def _check(budget: str, threshold: float | None, top_k: int | None) -> None:
