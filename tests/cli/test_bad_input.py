@@ -117,6 +117,11 @@ CASES: dict[str, tuple[Case, str]] = {
     "no prompt": (lambda f, w: w.options, "prompt is empty"),
     "empty prompt": (lambda f, w: ["", *w.options], "prompt is empty"),
     "blank prompt": (lambda f, w: [" \t", *w.options], "prompt is empty"),
+    "prompt of no text": (lambda f, w: ["caf\udce9", *w.options], "not UTF-8"),
+    "negative of no text": (
+        lambda f, w: ["robot", "--negative", "\udce9", *w.options],
+        "negative prompt is",
+    ),
     "no such option": (lambda f, w: [PROMPT, *w.options, "--stpes", "3"], "--stpes"),
     "missing base": (lambda f, w: [PROMPT, *w.options, "--base", f / "no-model"], "no-model"),
     "folder that is no model": (

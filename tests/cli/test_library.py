@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lorafusion.cli.columns import columns
+from lorafusion.cli.columns import blocks, columns
 from tests import tiny
 from tests.cli.conftest import NAMES, Ran, World
 from tests.library.fakes import put
@@ -205,10 +205,23 @@ def test_columns_are_cut_at_the_edge_of_a_terminal(
     assert capsys.readouterr().out.splitlines() == ["a  b", "x  yyyyyyyy…", "x  y"]
 
 
+@pytest.mark.parametrize(("edge", "lines"), [(12, 11), (22, 7), (80, 3)])
+def test_columns_that_do_not_fit_stand_below(
+    edge: int, lines: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(edge))
+    blocks(("arm", "one", "two", "three"), [("naive", "1 [0]", "2", "3"), ("x", "4", "5", "6")])
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == lines
+    assert max(map(len, told)) <= edge
+    assert " ".join(told).split().count("naive") == (lines + 1) // 4
+    assert all(f"  {number}" in "".join(told) for number in "123456")
+
+
 def test_a_name_that_would_act_on_the_terminal_does_not(
     lf: Callable[..., Ran], folder: Path
 ) -> None:
     (folder / "x\x1b[31m\ny.safetensors").touch()
     ran = lf("library", "scan", "--library", folder)
-    assert "skipped: x [31m y: is empty" in ran.err
+    assert r"skipped: x\x1b[31m\ny: is empty" in ran.err
     assert "\x1b" not in ran.out + ran.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -132,6 +133,16 @@ def test_explain_compares_what_it_chose(lf: Callable[..., Ran], world: World, fo
     told = lf(*words, "--conflicts")
     assert "same inputs" in told.out
     assert "for equal strength, multiply the weight of" in told.out
+
+
+def test_a_name_that_is_no_text(lf: Callable[..., Ran], world: World, tmp_path: Path) -> None:
+    here = tmp_path / "loras"
+    shutil.copytree(world.loras, here)
+    (here / "robot.safetensors").rename(os.fsdecode(os.fsencode(here) + b"/caf\xe9.safetensors"))
+    ran = lf("explain", PROMPT, *options(world, here), "--router", "cosine", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert {one["name"] for one in ran.json["candidates"]} == {"crown", "library", r"caf\udce9"}
+    assert lf("library", "show", r"caf\udce9", "--library", here, "--json").json["text"] == "caf"
 
 
 def test_a_base_model_narrows_what_is_explained(

@@ -55,6 +55,8 @@ def misbehaving(*script: str | int) -> Iterator[Misbehaving]:
                 "usage": {"prompt_tokens": 100, "completion_tokens": 20},
             }
             data = b"<html>" if act == "junk" else json.dumps(told).encode()
+            if status == 401:
+                data = f"wrong key: {state.keys[-1]}".encode()
             self.send_response(status)
             if status == 429:
                 self.send_header("Retry-After", "7")

@@ -149,6 +149,19 @@ def test_a_refused_key_ends_it_without_naming_the_key(tmp_path: Path, key: None)
     assert "$JUDGE_KEY" in str(caught.value)
 
 
+def test_a_key_from_a_file_ends_with_its_line_and_a_broken_one_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", f"{KEY}\n")
+    with misbehaving() as server:
+        judge([pair(tmp_path)], asker(server.url, tmp_path, []))
+    assert set(server.keys) == {f"Bearer {KEY}"}
+    monkeypatch.setenv("JUDGE_KEY", f"{KEY}\nx")
+    with misbehaving() as server, pytest.raises(BadOption, match="cannot be sent") as caught:
+        judge([pair(tmp_path)], asker(server.url, tmp_path / "other", []))
+    assert KEY not in str(caught.value)
+
+
 def test_the_judge_sees_pixels_alone(tmp_path: Path) -> None:
     made = bench(tmp_path, 'methods = ["naive", "merge"]\nsets = 1\nseeds = 1')
     run(made, opener(shared_pipeline("sd")))
@@ -204,7 +217,9 @@ def test_the_cost_is_known_before_and_falls_as_answers_are_kept(tmp_path: Path) 
 
 
 def test_an_address_is_checked() -> None:
-    for wrong in ("localhost:8000", "ftp://x/v1", "http://user:key@x/v1"):
+    for wrong in (
+        "localhost:8000", "ftp://x/v1", "http://user:key@x/v1", "http://x:99999/v1", "http://[x/v1",
+    ):  # fmt: skip
         with pytest.raises(BadOption, match="is no address"):
             Endpoint(wrong, "m")
 

@@ -163,6 +163,7 @@ def test_sides_are_random_for_each_rater(made: Bench) -> None:
         ("rate", {"rater": "a"}, {}, 400),
         ("rate", {"rater": "a"}, {"Content-Type": "text/plain"}, 415),
         ("other", {"rater": "a"}, {}, 404),
+        ("rate", {"rater": "a"}, {"Content-Length": "1e3"}, 404),
         ("", None, {"Host": "evil.example"}, 403),
     ],
 )

@@ -27,6 +27,9 @@ from lorafusion.library.naming import label_of, unique_names, words_of_name
         ("explorer", "explorer"),
         ("robot_2", "robot 2"),
         ("lora_v1", "lora_v1"),
+        ("red\nrobot\x1b[31m", "red robot [31m"),
+        ("caf\udce9", "caf"),
+        ("\udce9", r"\udce9"),
     ],
 )
 def test_words_of_a_name(name: str, words: str) -> None:
@@ -42,6 +45,17 @@ def test_a_file_with_a_name_that_all_share_is_called_like_its_folder() -> None:
 def test_two_files_of_one_stem_are_told_apart_by_their_folders() -> None:
     files = [Path("robot.safetensors"), Path("style/robot.safetensors"), Path("x/cat.safetensors")]
     assert unique_names(files) == ["robot", "style/robot", "cat"]
+
+
+def test_every_name_can_be_typed_and_stored() -> None:
+    """A byte that is no text once kept a whole folder from being compared with any prompt."""
+    odd = ["a\nb", "caf\udce9", "\x1b[2J", "\u202egnp", "\udce9", "日本 👩\u200d🚀", r"a\nb"]
+    names = unique_names([Path(f"{name}.safetensors") for name in odd])
+    assert names[1:6] == [r"caf\udce9", r"\x1b[2J", r"\u202egnp", r"\udce9", "日本 👩\u200d🚀"]
+    assert {names[0], names[6]} == {"a\nb", r"a\nb"}  # both would be the latter
+    assert unique_names([Path("a\nb.safetensors")]) == [r"a\nb"]
+    for name in names[1:]:
+        name.encode("utf-8")
 
 
 PATHS = st.lists(

@@ -26,6 +26,15 @@ def test_no_sidecar_says_nothing(lora: Path) -> None:
     assert read_sidecars(lora) == Card()
 
 
+def test_half_a_character_says_nothing(lora: Path) -> None:
+    """JSON can spell it, no tokenizer takes it, and it would keep the whole folder from routing."""
+    words = {"description": "a robot \ud83d", "activation text": "rbt\udce9", "category": "\ud800"}
+    beside(lora, ".json", words)
+    card = read_sidecars(lora)
+    assert card == Card("a robot ?. rbt?", "?", ("rbt?",))
+    assert all(text.encode("utf-8") for text in (card.text, card.category, *card.triggers))
+
+
 def test_automatic1111(lora: Path) -> None:
     beside(
         lora,

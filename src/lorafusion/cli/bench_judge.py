@@ -11,6 +11,7 @@ import typer
 
 from lorafusion.cli import options, show
 from lorafusion.cli.bench_run import File
+from lorafusion.cli.columns import blocks
 from lorafusion.errors import BadOption
 
 if TYPE_CHECKING:
@@ -129,4 +130,5 @@ def _tell(told: dict[str, Any]) -> None:
         agree = f"{one['both orders agree']['value']:.1%}"
         lines.append((axis, marks, *shares, agree, place, worth))
     titles = ("axis", f"{told['first']} : {told['second']}", "wins", "ties", "losses")
-    show.rows((*titles, "orders agree", "first place wins", "and is worth"), lines)
+    if lines:
+        blocks((*titles, "orders agree", "first place wins", "and is worth"), lines)

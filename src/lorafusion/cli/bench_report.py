@@ -8,6 +8,7 @@ import typer
 
 from lorafusion.cli import options, show
 from lorafusion.cli.bench_run import File
+from lorafusion.cli.columns import blocks
 
 
 def report(
@@ -33,6 +34,7 @@ def report(
     if json:
         show.document(told | {"files": [str(path) for path in files]})
         return
-    show.rows(*arm_cells(told))
+    blocks(*arm_cells(told))
+    show.line("")
     for path in files:
         show.line(str(path))

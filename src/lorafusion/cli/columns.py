@@ -24,6 +24,33 @@ def columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
+def blocks(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table with many columns: those that do not fit beside the others stand below.
+
+    Each block repeats the first column, so that a row can be read in all of them.
+    """
+    table = [tuple(titles), *map(tuple, rows)]
+    widths = [min(WIDEST, max(map(len, cells))) + len(GAP) for cells in zip(*table, strict=True)]
+    edge = shutil.get_terminal_size().columns + len(GAP)
+    start = 1
+    while start < len(widths):
+        stop = start + 1
+        while stop < len(widths) and widths[0] + sum(widths[start : stop + 1]) <= edge:
+            stop += 1
+        if start > 1:
+            sys.stdout.write("\n")
+        columns(*_cut(table, start, stop))
+        start = stop
+
+
+def _cut(
+    table: Sequence[tuple[str, ...]], start: int, stop: int
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The first column and those from `start` up to `stop`: titles and rows."""
+    first, *others = ((row[0], *row[start:stop]) for row in table)
+    return first, others
+
+
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     last = len(cells) - 1
     padded = (cell if i == last else cell.ljust(widths[i]) for i, cell in enumerate(cells))

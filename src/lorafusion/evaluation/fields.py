@@ -20,6 +20,8 @@ def toml(path: Path) -> dict[str, Any]:
     Raises:
         UnreadableFile: it is missing or is not TOML.
     """
+    if not path.is_file():
+        raise UnreadableFile(f"{path}: no such file; give a TOML file")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

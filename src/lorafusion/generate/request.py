@@ -31,7 +31,7 @@ class Request:
         strength: factor on all gates.
 
     Raises:
-        BadOption: an empty prompt, no seed, or a number out of its range.
+        BadOption: a prompt that is empty or no text, no seed, or a number out of its range.
         UnknownName: no such method, or no such option of the method.
     """
 
@@ -49,6 +49,8 @@ class Request:
     def __post_init__(self) -> None:
         if not self.prompt.strip():
             raise BadOption("the prompt is empty; say in words what the image should show")
+        _require_text("prompt", self.prompt)
+        _require_text("negative prompt", self.negative_prompt)
         if self.steps < 1:
             raise BadOption(f"steps is {self.steps}; it must be at least 1")
         if not self.seeds:
@@ -93,3 +95,11 @@ class Request:
                 raise UnknownName(unknown(kind, name, [*known, "strength"]))
         # A method looks at its options also when there is no LoRA, which costs nothing.
         METHODS[self.method]((), (), self.steps, **self.options)
+
+
+def _require_text(name: str, text: str) -> None:
+    """Refuse what was no UTF-8 on a command line, which Python keeps as half characters."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BadOption(f"the {name} is {text!r}, which is not UTF-8; write it anew") from error

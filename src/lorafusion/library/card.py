@@ -11,6 +11,8 @@ from dataclasses import dataclass
 class Card:
     """What a user, a sidecar or a header says about a LoRA; empty where it says nothing.
 
+    JSON can spell half a character (``\\ud800``), which no tokenizer and no file takes; it becomes "?".
+
     Attributes:
         text: characteristic text, the source of the LoRA's key.
         category: character, clothing, object, background, style.
@@ -22,6 +24,15 @@ class Card:
     category: str = ""
     triggers: tuple[str, ...] = ()
     strength: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _whole(self.text))
+        object.__setattr__(self, "category", _whole(self.category))
+        object.__setattr__(self, "triggers", tuple(map(_whole, self.triggers)))
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def first(cards: Iterable[Card]) -> Card:

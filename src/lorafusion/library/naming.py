@@ -17,17 +17,26 @@ _NOISE = re.compile(
     re.IGNORECASE,
 )
 _LORA = re.compile(r"LoRA|(?<![A-Z])(?:LORA|Lora)(?![a-z])")
+_UNTYPED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, ends of lines, turns of direction, and bytes that are no text."""
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def words_of_name(name: str) -> str:
     """The words of a file name: no separators, no camel case, no version, no "lora".
 
-    ``"RobotSuit_v1.0-lora"`` gives ``"Robot Suit"``. A name of nothing but noise stays as it is.
+    ``"RobotSuit_v1.0-lora"`` gives ``"Robot Suit"``. A name of nothing but noise stays as it is, but
+    for what is no character of text.
     """
-    split = _CAMEL.sub(" ", _LORA.sub(" lora ", name))
+    text = _UNTYPED.sub(" ", name)
+    split = _CAMEL.sub(" ", _LORA.sub(" lora ", text))
     words = re.sub(r"[\s_+./-]+", " ", _NOISE.sub(" ", split)).strip()
-    return words or name
+    return words or text.strip() or typed(name)
+
+
+def typed(name: str) -> str:
+    """The name as it can be shown, typed and stored: with escapes, ``\\n`` for a new line."""
+    return _UNTYPED.sub(lambda found: repr(found[0])[1:-1], name)
 
 
 def label_of(relative: Path) -> str:
@@ -44,14 +53,21 @@ def label_of(relative: Path) -> str:
 def unique_names(files: Sequence[Path]) -> list[str]:
     """A name for each file: its label, or its path without suffix where two labels are the same.
 
-    The names depend on the paths alone and not on their order, so that they are stable.
+    Whatever a file is called, its name can be typed. The names depend on the paths alone and not on
+    their order, so that they are stable.
 
     Args:
         files: paths inside the library's folder.
     """
-    labels = [label_of(file) for file in files]
-    counts = Counter(labels)
-    return [
-        label if counts[label] == 1 else file.with_suffix("").as_posix()
-        for file, label in zip(files, labels, strict=True)
-    ]
+    names = [typed(label_of(file)) for file in files]
+    for spelled in (lambda file: typed(_inside(file)), _inside):
+        counts = Counter(names)
+        names = [
+            name if counts[name] == 1 else spelled(file)
+            for name, file in zip(names, files, strict=True)
+        ]
+    return names
+
+
+def _inside(file: Path) -> str:
+    return file.with_suffix("").as_posix()

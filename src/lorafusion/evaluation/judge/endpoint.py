@@ -56,8 +56,7 @@ class Endpoint:
     _structured: bool = field(default=True, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        if not _is_address(self.url):
             raise BadOption("url is no address; give one such as http://localhost:8000/v1")
         if self.tries < 1 or self.timeout <= 0 or self.max_tokens < 1:
             raise BadOption("tries, timeout and max_tokens must be over 0")
@@ -71,7 +70,8 @@ class Endpoint:
         """As `Asker.ask`: tries again after a trouble that may pass, each time after a longer wait.
 
         Raises:
-            RunError: the server refuses the key, the model or the question.
+            BadOption: the key cannot be sent.
+        RunError: the server refuses the key, the model or the question.
         """
         troubles: list[str] = []
         while len(troubles) < self.tries:
@@ -108,7 +108,7 @@ class Endpoint:
         if status != 200:
             raise RunError(
                 f"{self.url}: the server answered {status} to model {self.model!r}: "
-                f"{_line(body)}; check the address, the model's name and the key in ${self.key_from}"
+                f"{self._line(body)}; check the address, the model's name and the key in ${self.key_from}"
             )
         content = _parsed(body)
         return (None, None, content) if content is not None else (BROKEN, None, None)
@@ -140,7 +140,7 @@ class Endpoint:
         assert parts.hostname is not None
         connection = kind(parts.hostname, parts.port, timeout=self.timeout)
         headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(self.key_from):
+        if key := self._key():
             headers["Authorization"] = f"Bearer {key}"
         try:
             path = f"{parts.path.rstrip('/')}/chat/completions"
@@ -150,6 +150,30 @@ class Endpoint:
             return response.status, _seconds(response.getheader("Retry-After")), text
         finally:
             connection.close()
+
+    def _key(self) -> str:
+        """From the environment, without the end of line that a file leaves; its text is never told."""
+        key = os.environ.get(self.key_from, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise BadOption(
+                f"the key in ${self.key_from} holds characters that cannot be sent; set it anew"
+            )
+        return key
+
+    def _line(self, text: str) -> str:
+        """What a server says, short; without the key, which some repeat."""
+        key = self._key()
+        return " ".join((text.replace(key, "[key]") if key else text).split())[:200]
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        sound = parts.port is None or parts.port > 0  # a port that cannot be raises
+        known = parts.scheme in ("http", "https") and bool(parts.hostname)
+        return sound and known and not parts.username
+    except ValueError:  # a host in half a bracket
+        return False
 
 
 def _parsed(body: str) -> dict[str, Any] | None:
@@ -161,7 +185,8 @@ def _parsed(body: str) -> dict[str, Any] | None:
         return None
     if not isinstance(message, dict):
         return None
-    return {"message": message, "usage": content.get("usage") or {}}
+    usage = content.get("usage")
+    return {"message": message, "usage": usage if isinstance(usage, dict) else {}}
 
 
 def _answer(content: dict[str, Any], troubles: tuple[str, ...]) -> Answer:
@@ -170,9 +195,13 @@ def _answer(content: dict[str, Any], troubles: tuple[str, ...]) -> Answer:
     return Answer(
         str(text),
         troubles,
-        int(usage.get("prompt_tokens") or 0),
-        int(usage.get("completion_tokens") or 0),
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
     )
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _seconds(value: str | None) -> float | None:
@@ -180,7 +209,3 @@ def _seconds(value: str | None) -> float | None:
         return max(0.0, float(value)) if value else None
     except ValueError:
         return None  # a date; our own wait will do
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())[:200]

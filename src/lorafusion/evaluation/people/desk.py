@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -45,13 +46,7 @@ class Desk:
             for cell, path in zip(item.cells, item.paths, strict=True):
                 token = hashlib.sha256(salt + cell.encode()).hexdigest()[:24]
                 self._tokens[token], self._token_of[cell] = path, token
-        desk = self
-
-        class Handler(_Handler):
-            def desk(self) -> Desk:
-                return desk
-
-        self._server = ThreadingHTTPServer((HOST, port), Handler)
+        self._server = ThreadingHTTPServer((HOST, port), partial(_Handler, self))
         self.url = f"http://{HOST}:{self._server.server_address[1]}/"
 
     def serve(self) -> None:
@@ -110,10 +105,11 @@ class Desk:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request."""
+    """One request to a desk; answered while it is made, as `http.server` has it."""
 
-    def desk(self) -> Desk:
-        raise NotImplementedError
+    def __init__(self, desk: Desk, *request: Any) -> None:
+        self._desk = desk
+        super().__init__(*request)
 
     def do_GET(self) -> None:
         """The page, the next item, or an image."""
@@ -124,9 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, "text/html; charset=utf-8", _PAGE.read_bytes())
         elif parts.path == "/next":
             rater = parse_qs(parts.query).get("rater", [""])[0]
-            self._json(lambda: self.desk().next(rater))
+            self._json(lambda: self._desk.next(rater))
         elif parts.path.startswith("/image/"):
-            data = self.desk().image(parts.path.removeprefix("/image/"))
+            data = self._desk.image(parts.path.removeprefix("/image/"))
             if data is None:
                 self._send(404, "text/plain", b"no such image")
             else:
@@ -136,7 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """An answer."""
-        length = int(self.headers.get("Content-Length") or 0)
+        told = self.headers.get("Content-Length") or ""
+        length = int(told) if told.isdecimal() else 0
         kind = self.headers.get("Content-Type", "")
         # Other sites' pages can post plain forms here, but not JSON.
         if not self._is_ours() or self.path != "/rate" or not 0 < length <= LONGEST:
@@ -154,8 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
                 pairs = {str(axis): str(value) for axis, value in answers.items()}
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise InputError("an answer is JSON with rater, id and answers") from None
-            self.desk().rate(str(rater), str(ident), pairs)
-            return self.desk().next(str(rater))
+            self._desk.rate(str(rater), str(ident), pairs)
+            return self._desk.next(str(rater))
 
         self._json(rate)
 

@@ -103,7 +103,10 @@ def read_bench(path: Path) -> Bench:
     """
     folder = path.parent
     table = checked(str(path), toml(path), _FIELDS, ("testbed", "methods"))
-    whole = open_testbed(table["testbed"], folder)
+    try:
+        whole = open_testbed(table["testbed"], folder)
+    except UnknownName as error:
+        raise UnknownName(f"{path}: {error}") from None
     bed = _restricted(whole, table)
     _check(path, table)
     arms = arms_of(str(path), table)

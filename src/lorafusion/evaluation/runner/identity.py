@@ -9,6 +9,9 @@ from pathlib import Path
 
 from lorafusion.errors import BadOption, NotWritable, UnreadableFile
 
+SHORT = 60
+"""Characters of a field with its two values that a message has room for."""
+
 
 def agree(path: Path, content: object) -> None:
     """Write `content` as JSON where nothing is yet; otherwise insist that the same is there.
@@ -42,7 +45,13 @@ def _compare(path: Path, ours: dict[str, object]) -> None:
     if theirs == ours:
         return
     changed = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
+    told = ", ".join(_told(key, theirs.get(key), ours.get(key)) for key in changed)
     raise BadOption(
-        f"{path}: this folder belongs to a run with another {', '.join(changed)}; "
-        "give this one another 'out'"
+        f"{path}: this folder belongs to a run with another {told}; give this one another 'out'"
     )
+
+
+def _told(key: str, there: object, here: object) -> str:
+    """The field; and both values, where they are short enough for a line."""
+    values = f"{key} ({there!r} there, {here!r} here)"
+    return values if len(values) <= SHORT else key
