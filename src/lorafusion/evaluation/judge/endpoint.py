@@ -71,7 +71,7 @@ class Endpoint:
 
         Raises:
             BadOption: the key cannot be sent.
-        RunError: the server refuses the key, the model or the question.
+            RunError: the server refuses the key, the model or the question.
         """
         troubles: list[str] = []
         while len(troubles) < self.tries:
