@@ -42,22 +42,7 @@ def lora(
 
     Stopped half-way, the same command goes on where it was, to the same weights.
     """
-    from lorafusion import training
-    from lorafusion.cli import setup, trainer
+    said = dict(locals())
+    from lorafusion.cli import trainer
 
-    numbers = setup.given(
-        prior_weight=prior_weight, steps=steps, batch=batch, accumulate=accumulate, rate=rate,
-        text_rate=text_rate, rank=rank, alpha=alpha, targets=targets, size=size, snr=snr,
-        save_every=save_every,
-    )  # fmt: skip
-    usual = training.POCKET if base in (None, setup.POCKET) else training.Recipe()
-    recipe = training.changed(
-        usual, precision=precision, less_memory=less_memory, seed=seed, **numbers
-    )
-    out = out.expanduser()
-    about = training.About(out.stem, description, trigger, category, prompt, base or setup.POCKET)
-    task = trainer.Task(
-        images.expanduser(), out, about, class_prompt or [], class_images, sample or [],
-        base, device, work, restart, format, json,
-    )  # fmt: skip
-    trainer.carry_out("lora", recipe, task)
+    trainer.learn("lora", said)

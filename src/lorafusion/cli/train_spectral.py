@@ -42,23 +42,7 @@ def spectral(
     The method svdiff adds several such files up, or interpolates them. Stopped half-way, the same command goes on
     where it was.
     """
-    from lorafusion import training
-    from lorafusion.cli import setup, trainer
+    said = dict(locals())
+    from lorafusion.cli import trainer
 
-    numbers = setup.given(
-        prior_weight=prior_weight, steps=steps, batch=batch, accumulate=accumulate, rate=rate,
-        text_rate=text_rate, rank=rank, targets=targets, size=size, snr=snr,
-        save_every=save_every,
-    )  # fmt: skip
-    pocket = base in (None, setup.POCKET)
-    usual = training.POCKET_SPECTRAL if pocket else training.SPECTRAL
-    recipe = training.changed(
-        usual, precision=precision, less_memory=less_memory, seed=seed, **numbers
-    )
-    out = out.expanduser()
-    about = training.About(out.stem, description, trigger, category, prompt, base or setup.POCKET)
-    task = trainer.Task(
-        images.expanduser(), out, about, class_prompt or [], class_images, sample or [],
-        base, device, work, restart, format, json,
-    )  # fmt: skip
-    trainer.carry_out("spectral", recipe, task)
+    trainer.learn("spectral", said)

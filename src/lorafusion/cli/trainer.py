@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from lorafusion import formats, training
 from lorafusion.cli import setup, show
@@ -15,6 +16,11 @@ from lorafusion.registry import unknown
 from lorafusion.training import About, Recipe, Trained
 
 WRITTEN = ("kohya", "peft")
+USUAL = {
+    "lora": (training.POCKET, training.Recipe()),
+    "spectral": (training.POCKET_SPECTRAL, training.SPECTRAL),
+}
+"""What is trained -> the recipe for pocket, and the one for any other base."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +41,42 @@ class Task:
     json: bool
 
 
-def carry_out(kind: str, recipe: Recipe, task: Task) -> None:
-    """Train and write the file.
+def learn(kind: str, said: Mapping[str, Any]) -> None:
+    """Train on a folder of pictures and write the file.
 
     Args:
         kind: a name of `training.KINDS`.
-        recipe: the numbers.
-        task: all else.
+        said: the command's options by name; a number that is None is the usual one.
 
     Raises:
         LorafusionError: as `training.train`, or a path or format that cannot be written.
     """
+    numbers = {field.name: said[field.name] for field in fields(Recipe) if field.name in said}
+    pocket, usual = USUAL[kind]
+    begun = pocket if said["base"] in (None, setup.POCKET) else usual
+    _carry_out(kind, training.changed(begun, **setup.given(**numbers)), _task(said))
+
+
+def _task(said: Mapping[str, Any]) -> Task:
+    out = said["out"].expanduser()
+    words = {name: said[name] for name in ("description", "trigger", "category", "prompt")}
+    return Task(
+        images=said["images"].expanduser(),
+        out=out,
+        about=training.About(out.stem, base=said["base"] or setup.POCKET, **words),
+        classes=said["class_prompt"] or [],
+        class_images=said["class_images"],
+        samples=said["sample"] or [],
+        base=said["base"],
+        device=said["device"],
+        work=said["work"],
+        restart=said["restart"],
+        form=said["format"],
+        json=said["json"],
+    )
+
+
+def _carry_out(kind: str, recipe: Recipe, task: Task) -> None:
     out = task.out
     _check(task)
     shown = training.read_examples(task.images, task.about.prompt)
