@@ -53,6 +53,6 @@ PLANS: tuple[LoraPlan, ...] = (
     LoraPlan("sunhat", 6, 6, True, "diffusers", "sidecar", 4),
     LoraPlan("rocket", 8, 4, True, "kohya", times=2),
     LoraPlan("trophy", 6, 6, True, "kohya", "tags", 2),
-    LoraPlan("volcano", 8, 8, True, "diffusers", times=5, scenes=5),
+    LoraPlan("volcano", 12, 24, True, "diffusers", times=5, scenes=5),
     LoraPlan("blueprint", 8, 8, True, "diffusers", times=2),
 )
