@@ -17,6 +17,7 @@ from lorafusion.plan import Source
 from lorafusion.routing.background import NEAREST, background, rivals, spread, symmetric
 from lorafusion.routing.product import Product
 from lorafusion.routing.quickly import Quickly, quickly
+from lorafusion.routing.reading import read
 from lorafusion.routing.rings import Against, against
 from lorafusion.routing.spelling import Spelling
 from lorafusion.routing.words import WORD, means, stem
@@ -32,6 +33,8 @@ SHORT = 8
 """Words up to which the beginning of a text is a key of its own."""
 _PARTS = re.compile(r"[,.;:\n|(]+")
 _REMEMBERED = 20_000
+_READ = 2_000
+"""LoRAs up to which their keys are read in phrases, like a prompt: a fraction of a second, each time."""
 
 
 def key_texts(source: Source) -> tuple[str, ...]:
@@ -96,23 +99,25 @@ class Keyring:
         self._measured = found.mean.numpy(), found.deviation.numpy()
         self._asking = np.ascontiguousarray(found.asking.T.numpy())
         self._known: dict[str, Tensor] = dict(zip(self._background.phrases, ordinary, strict=True))
-        self._known |= dict(zip(flat, keys, strict=True)) | self._words(flat)
+        self._known |= dict(zip(flat, keys, strict=True)) | self._phrases(flat)
         self._spans = dict(self._known)
 
     def forget(self) -> None:
-        """Let go of the vectors of all spans but keys, their words and ordinary phrases."""
+        """Let go of the vectors of all spans but keys, phrases of them and ordinary ones."""
         self._spans = dict(self._known)
 
-    def _words(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """Word of the keys -> its vector, kept like a key; a prompt says most of its words alone, too.
+    def _phrases(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Phrase of the keys -> its vector, kept like a key: a third of what prompts say is among them.
 
         An encoder without a quick way would take minutes for those of a large library.
         """
-        said = {word for text in texts for word in _words(text) if means(word)}
-        words = sorted(said - self._known.keys() - set(texts))
-        if not words or not isinstance(self._encoder, Quickly):
+        if self.count > _READ or not isinstance(self._encoder, Quickly):
             return {}
-        return dict(zip(words, key_vectors(words, self._encoder, KeyStore()), strict=True))
+        said = {span.text.casefold() for text in texts for span in read(text)}
+        phrases = sorted(said - self._known.keys() - set(texts))
+        if not phrases:
+            return {}
+        return dict(zip(phrases, key_vectors(phrases, self._encoder, KeyStore()), strict=True))
 
     def _against(self, keys: Float[Tensor, "k d"]) -> Against:
         """How near ordinary phrases come to the keys, and which of them ask for a LoRA."""
