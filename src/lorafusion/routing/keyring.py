@@ -70,7 +70,7 @@ class Keyring:
 
     def __init__(self, sources: Sequence[Source], encoder: Encoder) -> None:
         texts = [key_texts(source) for source in sources]
-        flat = [text for owned in texts for text in owned]
+        flat = list(dict.fromkeys(text for owned in texts for text in owned))  # many have the same
         self.count = len(sources)
         self.categories = [source.category.casefold() for source in sources]
         self.things = np.array([category in THINGS for category in self.categories], bool)
@@ -89,12 +89,12 @@ class Keyring:
         self._background = background(encoder)
         keys = key_vectors(flat, self._encoder, KeyStore())
         self._product = Product(keys)
-        self._columns = _columns(texts)
+        self._columns = _columns(texts, flat)
         self._keyless = [i for i, owned in enumerate(texts) if not owned]  # of blank names
         ordinary = self._background.vectors
-        owner = torch.tensor([i for i, owned in enumerate(texts) for _ in owned])
+        owners = torch.from_numpy(np.stack(self._columns))
         found = against(
-            (keys, ordinary, owner, torch.tensor([NEAREST, ASKS])), lambda: self._against(keys)
+            (keys, ordinary, owners, torch.tensor([NEAREST, ASKS])), lambda: self._against(keys)
         )
         self._measured = found.mean.numpy(), found.deviation.numpy()
         self._asking = np.ascontiguousarray(found.asking.T.numpy())
@@ -171,11 +171,13 @@ class Keyring:
         return torch.stack([self._spans[text] for text in spans])
 
 
-def _columns(texts: Sequence[Sequence[str]]) -> list[Int[np.ndarray, " n"]]:
+def _columns(texts: Sequence[Sequence[str]], keys: Sequence[str]) -> list[Int[np.ndarray, " n"]]:
     """Which key is the first, the second ... of each LoRA; one with fewer has its last again and again."""
-    counts = np.array([len(owned) for owned in texts], np.int64)
-    starts = counts.cumsum() - counts
-    return [starts + np.minimum(place, counts - 1) for place in range(max(counts, default=1))]
+    places = {key: i for i, key in enumerate(keys)}
+    owned = [[places[text] for text in each] or [0] for each in texts]
+    most = max(map(len, owned), default=1)
+    filled = [each + each[-1:] * (most - len(each)) for each in owned]
+    return list(np.array(filled, np.int64).reshape(len(texts), most).T.copy())
 
 
 def _arrays(
