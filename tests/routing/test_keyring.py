@@ -20,7 +20,7 @@ from lorafusion.routing.phrasewise import phrases
 from tests.library.fakes import CountingEncoder
 
 LORAS = (
-    Described("b", "character", "a silver gyrfalcon. It stands in the estuary", ("slvbt",)),
+    Described("b", "character", "a silver gyrfalcon. It stands in the wide estuary", ("slvbt",)),
     Described("", "", "", ()),
     Described("a", "style", "red chalk", ()),
 )
@@ -33,17 +33,19 @@ class CountingQuick(CountingEncoder):
         return self.encode(texts)
 
 
-def test_words_of_keys_are_encoded_once_and_kept() -> None:
-    encoder = CountingQuick("words@1")
+def test_phrases_of_keys_are_encoded_once_and_kept() -> None:
+    encoder = CountingQuick("phrases@1")
     ring = Keyring(LORAS, encoder)
     asked = len(encoder.asked)
     ring.scores(["gyrfalcon", "estuary", "red chalk", "slvbt"])
     ring.forget()
-    ring.scores(["estuary", "silver"])
+    ring.scores(["wide estuary", "silver gyrfalcon"])
     assert len(encoder.asked) == asked
     ring.scores(["xylotomy"])
     assert encoder.asked[asked:] == ["xylotomy"]
-    slow = CountingEncoder("words@2")  # without a quick way each word would take as long as a key
+    slow = CountingEncoder(
+        "phrases@2"
+    )  # without a quick way each phrase would take as long as a key
     Keyring(LORAS, slow)
     assert "estuary" not in slow.asked
 

@@ -68,39 +68,44 @@ class Hearing:
         """One for each LoRA: first the chosen ones; by falling score; equal scores by name."""
         best = _best(self._fits[: len(self.spans)])
         scores = np.nan_to_num(best, neginf=0.0)
-        level = self._level.threshold
-        behind = np.minimum(scores - level, 0.0).tolist()
-        heard = self._heard(best, scores.tolist(), behind)
+        behind = np.minimum(scores - self._level.threshold, 0.0)
+        heard = self._heard(best, scores, behind)
         left = np.ones(len(scores), bool)
         for i, one in heard.items():
             scores[i], left[i] = one.score, bool(one.left_out)
-        values, under = scores.tolist(), f" < {level:.1f}"
-        # Thousands of these: they are ordered as numbers, and each is made once.
-        return [
-            heard[i]
-            if i in heard
-            else Candidate.passed_over(
-                self._entries[i],
-                values[i],
-                f"no phrase asks for it, {values[i]:.1f}{under}",
-                behind[i],
-            )
-            for i in np.lexsort((self._ranks, -scores, left)).tolist()
-        ]
+        order = np.lexsort((self._ranks, -scores, left)).tolist()
+        found = self._passed_over([self._entries[i] for i in order], scores[order], behind[order])
+        for i, one in heard.items():
+            found[order.index(i)] = one  # they are among the first
+        return found
+
+    def _passed_over(
+        self,
+        entries: Sequence[Source],
+        scores: Float[np.ndarray, " n"],
+        behind: Float[np.ndarray, " n"],
+    ) -> list[Candidate]:
+        """As if no phrase asked for any. Thousands of these: nothing is done twice for one of them."""
+        values, under = scores.tolist(), f" < {self._level.threshold:.1f}"
+        reasons = [f"no phrase asks for it, {value:.1f}{under}" for value in values]
+        return list(map(Candidate.passed_over, entries, values, reasons, behind.tolist()))
 
     def _heard(
-        self, best: Float[np.ndarray, " n"], scores: list[float], behind: list[float]
+        self,
+        best: Float[np.ndarray, " n"],
+        scores: Float[np.ndarray, " n"],
+        behind: Float[np.ndarray, " n"],
     ) -> dict[int, Candidate]:
         """Index of a LoRA -> what became of it, for those that the prompt asks for or denies."""
         able = self._able(best)
         verdicts = award(self.spans, [self._rival(i) for i in able], self._level)
         found = {
-            i: Candidate.passed_over(self._entries[i], scores[i], reason, behind[i])
+            i: Candidate.passed_over(self._entries[i], float(scores[i]), reason, float(behind[i]))
             for i, reason in self._denials(best).items()
         }
         for i in able:
             entry = self._entries[i]
-            found[i] = self._awarded(entry, scores[i], verdicts[entry.name])
+            found[i] = self._awarded(entry, float(scores[i]), verdicts[entry.name])
         return found
 
     def _able(self, best: Float[np.ndarray, " n"]) -> list[int]:

@@ -17,6 +17,7 @@ from lorafusion.plan import Source
 from lorafusion.routing.background import NEAREST, background, rivals, spread, symmetric
 from lorafusion.routing.product import Product
 from lorafusion.routing.quickly import Quickly, quickly
+from lorafusion.routing.reading import read
 from lorafusion.routing.rings import Against, against
 from lorafusion.routing.spelling import Spelling
 from lorafusion.routing.words import FRAMES, WORD, means, stem
@@ -32,6 +33,8 @@ SHORT = 8
 """Words up to which the beginning of a text is a key of its own."""
 _PARTS = re.compile(r"[,.;:\n|(]+")
 _REMEMBERED = 20_000
+_READ = 2_000
+"""LoRAs up to which their keys are read in phrases, like a prompt: a fraction of a second, each time."""
 
 
 def key_texts(source: Source) -> tuple[str, ...]:
@@ -70,7 +73,7 @@ class Keyring:
 
     def __init__(self, sources: Sequence[Source], encoder: Encoder) -> None:
         texts = [key_texts(source) for source in sources]
-        flat = [text for owned in texts for text in owned]
+        flat = list(dict.fromkeys(text for owned in texts for text in owned))  # many have the same
         self.count = len(sources)
         self.categories = [source.category.casefold() for source in sources]
         self.things = np.array([category in THINGS for category in self.categories], bool)
@@ -91,33 +94,35 @@ class Keyring:
         self._background = background(encoder)
         keys = key_vectors(flat, self._encoder, KeyStore())
         self._product = Product(keys)
-        self._columns = _columns(texts)
+        self._columns = _columns(texts, flat)
         self._keyless = [i for i, owned in enumerate(texts) if not owned]  # of blank names
         ordinary = self._background.vectors
-        owner = torch.tensor([i for i, owned in enumerate(texts) for _ in owned])
+        owners = torch.from_numpy(np.stack(self._columns))
         found = against(
-            (keys, ordinary, owner, torch.tensor([NEAREST, ASKS])), lambda: self._against(keys)
+            (keys, ordinary, owners, torch.tensor([NEAREST, ASKS])), lambda: self._against(keys)
         )
         self._measured = found.mean.numpy(), found.deviation.numpy()
         self._asking = np.ascontiguousarray(found.asking.T.numpy())
         self._known: dict[str, Tensor] = dict(zip(self._background.phrases, ordinary, strict=True))
-        self._known |= dict(zip(flat, keys, strict=True)) | self._words(flat)
+        self._known |= dict(zip(flat, keys, strict=True)) | self._phrases(flat)
         self._spans = dict(self._known)
 
     def forget(self) -> None:
-        """Let go of the vectors of all spans but keys, their words and ordinary phrases."""
+        """Let go of the vectors of all spans but keys, phrases of them and ordinary ones."""
         self._spans = dict(self._known)
 
-    def _words(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """Word of the keys -> its vector, kept like a key; a prompt says most of its words alone, too.
+    def _phrases(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Phrase of the keys -> its vector, kept like a key: a third of what prompts say is among them.
 
         An encoder without a quick way would take minutes for those of a large library.
         """
-        said = {word for text in texts for word in _words(text) if means(word)}
-        words = sorted(said - self._known.keys() - set(texts))
-        if not words or not isinstance(self._encoder, Quickly):
+        if self.count > _READ or not isinstance(self._encoder, Quickly):
             return {}
-        return dict(zip(words, key_vectors(words, self._encoder, KeyStore()), strict=True))
+        said = {span.text.casefold() for text in texts for span in read(text)}
+        phrases = sorted(said - self._known.keys() - set(texts))
+        if not phrases:
+            return {}
+        return dict(zip(phrases, key_vectors(phrases, self._encoder, KeyStore()), strict=True))
 
     def _against(self, keys: Float[Tensor, "k d"]) -> Against:
         """How near ordinary phrases come to the keys, and which of them ask for a LoRA."""
@@ -171,11 +176,13 @@ class Keyring:
         return torch.stack([self._spans[text] for text in spans])
 
 
-def _columns(texts: Sequence[Sequence[str]]) -> list[Int[np.ndarray, " n"]]:
+def _columns(texts: Sequence[Sequence[str]], keys: Sequence[str]) -> list[Int[np.ndarray, " n"]]:
     """Which key is the first, the second ... of each LoRA; one with fewer has its last again and again."""
-    counts = np.array([len(owned) for owned in texts], np.int64)
-    starts = counts.cumsum() - counts
-    return [starts + np.minimum(place, counts - 1) for place in range(max(counts, default=1))]
+    places = {key: i for i, key in enumerate(keys)}
+    owned = [[places[text] for text in each] or [0] for each in texts]
+    most = max(map(len, owned), default=1)
+    filled = [each + each[-1:] * (most - len(each)) for each in owned]
+    return list(np.array(filled, np.int64).reshape(len(texts), most).T.copy())
 
 
 def _arrays(
