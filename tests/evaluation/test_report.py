@@ -50,6 +50,7 @@ def test_everything_is_written_and_the_page_needs_nothing_else(made: Bench) -> N
     assert page.count("<img") == 2 * (1 + 2 + 1)
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert "<script" not in page
+    assert "{&#x27;" not in page  # words for people, no Python
     assert json.loads((made.out / "report" / "report.json").read_text()) == told
 
 
@@ -102,3 +103,18 @@ def test_plots_are_whole_pictures(made: Bench) -> None:
     root = ElementTree.fromstring(plot(told, "spread"))  # noqa: S314  our own text
     circles = [node for node in root.iter() if node.tag.endswith("circle")]
     assert len(circles) == 3
+
+
+def test_a_plot_takes_no_room_for_what_it_does_not_draw() -> None:
+    def drawn(*sizes: int) -> str:
+        one = {"value": 0.5, "low": 0.4, "high": 0.6}
+        by_size = {str(size): {"seen": 0.5} for size in sizes}
+        row = {"arm": "merge", "measures": {"seen": one}, "by_size": by_size}
+        return plot({"arms": [row]}, "seen")
+
+    assert "<polyline" in drawn(2, 3)
+    assert "<polyline" not in drawn(2)
+    small, large = (re.search(r'width="(\d+)" height="(\d+)"', drawn(*s)) for s in ((2,), (2, 3)))
+    assert small is not None
+    assert large is not None
+    assert all(int(a) < int(b) for a, b in zip(small.groups(), large.groups(), strict=True))

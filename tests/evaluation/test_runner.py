@@ -271,7 +271,7 @@ def test_a_missing_lora_is_named_before_anything_is_opened(tmp_path: Path) -> No
         ('without = ["robot"]', "has no set without robot"),
         ("sets = [1]", "one number for each of sizes"),
         ("steps = 0", "steps is 0"),
-        ('testbed = "no.toml"', "cannot be read as TOML"),
+        ('testbed = "no.toml"', "no such file"),
         ('speed = "high"', "Unknown field 'speed'"),
         ("router_options = { temperature = 1 }", "option of router 'equal'"),
     ],

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 import lorafusion
+from lorafusion import formats
 from lorafusion.families import FAMILIES, UNKNOWN, recognise
-from lorafusion.lora import LowRank
+from lorafusion.library.reading import read_file
+from lorafusion.lora import LoRA, LowRank
 
 BLOCK = "transformer_blocks.0"
 SELF = f"unet.down_blocks.1.attentions.0.{BLOCK}.attn1.to_q"
@@ -46,6 +48,29 @@ def deltas(*targets: tuple[str, int, int]) -> dict[str, LowRank]:
 ])  # fmt: skip
 def test_a_family_is_recognised(family: str, targets: list[tuple[str, int, int]]) -> None:
     assert recognise(deltas(*targets)) == family
+
+
+@pytest.mark.parametrize(("claim", "family"), [
+    ("sdxl_base_v1-0", "sdxl"),
+    ("stable-diffusion-xl-v1-base/lora", "sdxl"),
+    ("sd_v1", "sd15"),
+    ("Stable-Diffusion-v2-768-v/lora", "sd21"),
+    ("flux-1-dev/lora", UNKNOWN),
+    ("", UNKNOWN),
+])  # fmt: skip
+def test_a_header_is_heard_where_shapes_leave_a_choice(claim: str, family: str) -> None:
+    assert recognise(deltas((SELF, 640, 640)), (claim,)) == family
+    assert recognise(deltas((CROSS, 640, 768)), (claim,)) == "sd15"
+    assert recognise(deltas((CROSS, 640, 999)), (claim,)) == UNKNOWN
+
+
+def test_the_header_of_a_file_is_heard(tmp_path: Path) -> None:
+    """By the reader and by the library alike."""
+    lora = LoRA("a", {SELF: LowRank(torch.zeros(2, 640), torch.zeros(640, 2), 1.0)}, metadata={
+        "ss_base_model_version": "sdxl_base_v1-0"})  # fmt: skip
+    path = tmp_path / "a.safetensors"
+    formats.write(lora, path, "peft")
+    assert formats.read(path).family == formats.family_of(path) == read_file(path).family == "sdxl"
 
 
 @pytest.mark.parametrize("targets", [

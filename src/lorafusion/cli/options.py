@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lorafusion.pocket import GUIDANCE
+
 ROUTING = "Which LoRAs"
 MODEL = "Model and machine"
 PICTURE = "Picture"
@@ -132,8 +134,8 @@ Executor = Annotated[
     str,
     _option(
         MODEL,
-        "How LoRAs act on the model: fold, inject or reference; auto is the cheaper of the first "
-        "two.",
+        "How LoRAs act on the model: fold, inject, compiled (which pays for many pictures) or "
+        "reference; auto is the cheaper of the first two.",
     ),
 ]
 Dtype = Annotated[
@@ -170,7 +172,7 @@ Guidance = Annotated[
     _optional(
         PICTURE,
         "How closely to follow the prompt, 0 or more; when left out, the base model's own default, "
-        "which is 4 for pocket.",
+        f"which is {GUIDANCE:g} for pocket.",
     ),
 ]
 Seed = Annotated[

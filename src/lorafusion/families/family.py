@@ -25,6 +25,7 @@ class Family:
         strangers: pieces of module paths that only other models have; a ``$`` is the end of a path.
         widths: input widths of ``attn.to_q`` that only this family has.
         foreign_widths: input widths of ``attn.to_q`` that belong to other families.
+        claims: what trainers write into headers for this family; heard where shapes leave a choice.
         sgm: whether kohya files number its unet's blocks as the original code does.
     """
 
@@ -38,6 +39,7 @@ class Family:
     strangers: tuple[str, ...] = ()
     widths: frozenset[int] = field(default_factory=frozenset)
     foreign_widths: frozenset[int] = field(default_factory=frozenset)
+    claims: tuple[str, ...] = ()
     sgm: bool = False
 
     @property

@@ -1,9 +1,9 @@
-"""Which family is a LoRA for? Read off its target paths and shapes, never guessed."""
+"""Which family is a LoRA for? Read off its target paths and shapes, and its header second; never guessed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from lorafusion.families.family import Family
 from lorafusion.lora import Delta
@@ -35,21 +35,28 @@ _LAYER = re.compile(r"\.transformer_blocks\.([0-9]{1,4})\.")
 _TEXT = re.compile(r"(text_encoder\w*)\..*\.(?:[qkv]_proj|out_proj|fc1|SelfAttention\.[qkv])$")
 
 
-def recognise(deltas: Mapping[str, Delta]) -> str:
+def recognise(deltas: Mapping[str, Delta], claims: Sequence[str] = ()) -> str:
     """The name of the family that a LoRA was made for, or "unknown".
 
     A family is the answer when something speaks for it, nothing speaks against it, and no other
-    family has that. A file of text encoders alone must hold all the encoders of its family, because
-    the same encoder serves several.
+    family has that, or the header names it alone among those that do. A file of text encoders alone
+    must hold all the encoders of its family, because the same encoder serves several.
 
     Args:
         deltas: target path -> Delta; only shapes are looked at.
+        claims: what a header says of the base model; it never outweighs a shape.
     """
     denoisers = {path.partition(".")[0] for path in deltas} & {"unet", "transformer"}
     fitting = [
         name for name in FAMILIES if _fits(FAMILIES[name], deltas, denoisers=frozenset(denoisers))
     ]
+    if len(fitting) > 1:
+        fitting = [name for name in fitting if _claimed(FAMILIES[name], claims)]
     return fitting[0] if len(fitting) == 1 else UNKNOWN
+
+
+def _claimed(family: Family, claims: Sequence[str]) -> bool:
+    return any(mark in claim.casefold() for mark in family.claims for claim in claims)
 
 
 def _fits(family: Family, deltas: Mapping[str, Delta], denoisers: frozenset[str]) -> bool:

@@ -9,4 +9,5 @@ FAMILY = Family(
     text={"text_encoder": 768},
     context=768,
     blocks=((320, 1), (640, 1), (1280, 1), (1280, 0)),
+    claims=("sd_v1", "stable-diffusion-v1"),
 )

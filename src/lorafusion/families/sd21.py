@@ -9,4 +9,5 @@ FAMILY = Family(
     text={"text_encoder": 1024},
     context=1024,
     blocks=((320, 1), (640, 1), (1280, 1), (1280, 0)),
+    claims=("sd_v2", "stable-diffusion-v2"),
 )

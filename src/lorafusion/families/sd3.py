@@ -21,4 +21,5 @@ FAMILY = Family(
     widths=frozenset({1536, 2432}),
     # Flux, Flux.2 and Qwen-Image have joint blocks of the same names at these widths.
     foreign_widths=frozenset({3072, 4096, 6144}),
+    claims=("sd3", "stable-diffusion-3"),
 )

@@ -10,4 +10,5 @@ FAMILY = Family(
     context=2048,
     blocks=((320, 0), (640, 2), (1280, 10)),
     sgm=True,
+    claims=("sdxl", "stable-diffusion-xl"),
 )

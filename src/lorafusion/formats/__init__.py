@@ -50,7 +50,7 @@ def read(path: str | Path, *, name: str | None = None) -> LoRA:
         name=path.stem if name is None else name,
         deltas=deltas,
         digest=digest,
-        family=recognise(deltas),
+        family=recognise(deltas, about.bases(metadata)),
         category=about.category(metadata),
         triggers=about.triggers(metadata),
         metadata=metadata,
@@ -108,7 +108,8 @@ def family_of(path: str | Path) -> str:
     path = Path(path)
     head = container.header(path)
     with _where(path):
-        return recognise(format_of(head.keys).read(head.blanks(), {}))
+        deltas = format_of(head.keys).read(head.blanks(), {})
+        return recognise(deltas, about.bases(head.metadata))
 
 
 def _settings(path: Path, metadata: dict[str, str]) -> dict[str, str]:

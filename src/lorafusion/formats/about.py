@@ -15,6 +15,7 @@ TRIGGERS = "lorafusion.triggers"
 CATEGORY = "lorafusion.category"
 SCALES = "lorafusion.scales"
 
+_BASES = ("modelspec.architecture", "ss_base_model_version", "ss_sd_model_name")
 _PHRASES = ("modelspec.trigger_phrase", "trigger_phrase", "instance_prompt")
 
 
@@ -25,6 +26,11 @@ def triggers(metadata: Mapping[str, str]) -> tuple[str, ...]:
         return tuple(word for word in own if isinstance(word, str))
     phrase = next((metadata[key] for key in _PHRASES if metadata.get(key, "").strip()), "")
     return tuple(word.strip() for word in phrase.split(",") if word.strip())
+
+
+def bases(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """The base model that the file claims, in its trainer's own words, the plainest first."""
+    return tuple(metadata[key] for key in _BASES if metadata.get(key))
 
 
 def category(metadata: Mapping[str, str]) -> str:

@@ -22,7 +22,6 @@ SAMPLE = 4096
 """Bytes read at the beginning, middle and end of the tensors, to tell most files apart."""
 
 _TABLES = 512
-_BASES = ("modelspec.architecture", "ss_base_model_version", "ss_sd_model_name")
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Reading:
         card: what they say it is about; the text is empty where only the name is left.
         text_from: where the card's text is from; "name" where it has none.
         form: the name of its format ("kohya"), or "" where it is refused.
-        family: the base model's family by keys and shapes, or "unknown".
+        family: the base model's family by keys, shapes and header, or "unknown".
         ranks: the distinct ranks of its deltas, sorted.
         kinds: the distinct kinds of its deltas, sorted ("LoRA").
         targets: how many weights it changes.
@@ -92,6 +91,7 @@ def read_file(path: Path) -> Reading:
 
 def _read(path: Path) -> Reading:
     from lorafusion import formats
+    from lorafusion.formats import about
 
     head = formats.header(path)
     sample = _sample(path, head)
@@ -104,7 +104,7 @@ def _read(path: Path) -> Reading:
     return Reading(
         card=card,
         text_from=origin,
-        base=next((head.metadata[key] for key in _BASES if head.metadata.get(key)), ""),
+        base=next(iter(about.bases(head.metadata)), ""),
         sample=sample,
         preview=preview.name if preview else "",
         complaint=complaint,
@@ -128,17 +128,19 @@ def _silent(head: Header) -> tuple[Card, TextFrom]:
 
 def _looked_up(head: Header) -> dict[str, Any]:
     """Format, family, ranks and targets; worked out once for all files with equal tables."""
-    claims = tuple(head.metadata.get(key, "") for key in _BASES)
-    table = (tuple(head.shapes.items()), tuple(head.dtypes.values()), claims)
+    from lorafusion.formats import about
+
+    content = (tuple(head.shapes.items()), tuple(head.dtypes.values()))
     bare = replace(head, metadata={})  # remembered with the answer, and metadata can be long
-    return _described(_Table(table, lambda: bare))
+    return _described(_Table(content, about.bases(head.metadata), lambda: bare))
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A table of tensors, and the header it is from, which does not count for equality."""
+    """A table of tensors, the bases it claims, and its header, which does not count for equality."""
 
     content: tuple[object, ...]
+    bases: tuple[str, ...]
     head: Callable[[], Header] = field(compare=False)
 
 
@@ -156,7 +158,7 @@ def _described(table: _Table) -> dict[str, Any]:
     ranks = {getattr(delta, "rank", 0) for delta in deltas.values()} - {0}
     return {
         "form": form.name,
-        "family": recognise(deltas),
+        "family": recognise(deltas, table.bases),
         "ranks": tuple(sorted(ranks)),
         "kinds": tuple(sorted({getattr(delta, "kind", "LoRA") for delta in deltas.values()})),
         "targets": len(deltas),

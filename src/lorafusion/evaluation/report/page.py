@@ -22,7 +22,7 @@ SIDE = 192
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #ddd}
-td:first-child,th:first-child{text-align:left}th{color:#666;font-weight:normal}
+td{white-space:nowrap}.wide{overflow-x:auto}td:first-child,th:first-child{text-align:left}th{color:#666;font-weight:normal}
 .sheet{display:flex;flex-wrap:wrap;gap:.6rem;margin:.5rem 0 2rem}figure{margin:0;font-size:.8rem;color:#555}
 img{display:block;image-rendering:pixelated}small{color:#666}
 """
@@ -37,7 +37,8 @@ def page(bench: Bench, summary: Mapping[str, Any], *, sheets: int) -> str:
         sheets: how many sets are shown, those first in the testbed.
     """
     run = summary["run"]
-    told = f"testbed {run['testbed']}, sets {run['sets']}, {run['seeds']} seeds, router {run['router']}"
+    sets = ", ".join(f"{count} of {size} LoRAs" for size, count in run["sets"].items())
+    told = f"testbed {run['testbed']}; sets: {sets}; {run['seeds']} images of each; router {run['router']}"
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
         f"<title>{_safe(bench.bed.name)}</title><style>{_STYLE}</style></head><body>",
@@ -46,7 +47,7 @@ def page(bench: Bench, summary: Mapping[str, Any], *, sheets: int) -> str:
         "".join(f"<p><small>{_safe(line)}</small></p>" for line in summary["about"]),
         "".join(plot(summary, measure) for measure in summary["measures"]),
         _duels(summary),
-        f"<p><small>{_safe(str(summary['provenance']))}</small></p>",
+        f"<p><small>{_safe(_words(summary['provenance']))}</small></p>",
         _sheets(bench, sheets),
         "</body></html>\n",
     ]
@@ -83,7 +84,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{_safe(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f"<table><tr>{first}</tr>{body}</table>"
+    return f'<div class="wide"><table><tr>{first}</tr>{body}</table></div>'
 
 
 def _sheets(bench: Bench, count: int) -> str:
@@ -103,6 +104,14 @@ def _sheets(bench: Bench, count: int) -> str:
         ]
         parts.append(f'<div class="sheet">{"".join(figures)}</div>')
     return "\n".join(parts)
+
+
+def _words(told: Mapping[str, Any]) -> str:
+    """Names and values for people: "torch 2.13, python 3.11"."""
+    return ", ".join(
+        _words(value) if isinstance(value, Mapping) else f"{name} {value}"
+        for name, value in told.items()
+    )
 
 
 def _safe(text: str) -> str:

@@ -22,15 +22,17 @@ def plot(summary: Mapping[str, Any], measure: str) -> str:
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     room = (high - low) * 0.06 or abs(high) * 0.06 or 1.0
     scale = (low - room, high + room)
-    height = TOP + ROW * max(len(rows), 8) + 36
-    width = LABEL + 2 * WIDE + GAP + 20
+    sizes = sorted({int(size) for row in rows for size in row["by_size"]})
+    grown = len(sizes) > 1  # there is something to draw against the number of LoRAs
+    height = TOP + ROW * max(len(rows), 8 * grown) + 36
+    width = LABEL + WIDE + (GAP + WIDE) * grown + 20
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" font-family="sans-serif" font-size="12" fill="{INK}">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
         _text(10, 20, measure, size=15),
         *_dots(rows, measure, scale),
-        *_lines(rows, measure, scale, height - 36),
+        *(_lines(rows, measure, sizes, scale, height - 36) if grown else ()),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -56,12 +58,13 @@ def _dots(rows: Sequence[Mapping[str, Any]], measure: str, scale: tuple[float, f
 
 
 def _lines(
-    rows: Sequence[Mapping[str, Any]], measure: str, scale: tuple[float, float], bottom: int
+    rows: Sequence[Mapping[str, Any]],
+    measure: str,
+    sizes: Sequence[int],
+    scale: tuple[float, float],
+    bottom: int,
 ) -> list[str]:
-    """The measure over the number of LoRAs in a set; nothing where all sets are of one size."""
-    sizes = sorted({int(size) for row in rows for size in row["by_size"]})
-    if len(sizes) < 2:
-        return []
+    """The measure over the numbers of LoRAs in a set, two or more."""
     left = LABEL + WIDE + GAP
     step = WIDE / (len(sizes) - 1)
     parts = [_text(left + WIDE / 2, bottom + 30, "LoRAs in a set", anchor="middle", size=10)]
