@@ -61,6 +61,7 @@ def _training_rows(report: Mapping[str, Any]) -> list[str]:
     channels = report["settings"]["latents"]
     seen = f"{base['images']:,} from {report['settings']['scenes']:,} scenes"
     pictures, steps = (_range([one[key] for one in loras]) for key in ("images", "steps"))
+    scenes = _range([plan.scenes * report["settings"]["lora_scenes"] for plan in PLANS])
     seconds = sorted(one["seconds"] for one in loras)
     return [
         f"| autoencoder, {channels} latent channels of 8x8 | {_millions(parts['vae'])} M | "
@@ -70,7 +71,7 @@ def _training_rows(report: Mapping[str, Any]) -> list[str]:
         f"{_millions(parts['text_encoder'])} M | {seen} | {base['steps']:,} | "
         f"{base['seconds'] / 60:.1f} min | error {base['curve'][-1]['loss']:.3f} |",
         f"| each LoRA, {report['settings']['lora_workers']} at once | | {pictures} from "
-        f"{report['settings']['lora_scenes']:,} scenes | {steps} | {seconds[0]:.0f} to {seconds[-1]:.0f} s | "
+        f"{scenes} scenes | {steps} | {seconds[0]:.0f} to {seconds[-1]:.0f} s | "
         f"{min(sizes) / 1e6:.2f} to {max(sizes) / 1e6:.2f} MB |",
     ]
 

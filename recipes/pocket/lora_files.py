@@ -69,6 +69,39 @@ def to_kohya(tensors: dict[str, Tensor], alpha: float) -> dict[str, Tensor]:
     return renamed
 
 
+def cut(tensors: dict[str, Tensor], rank: int) -> dict[str, Tensor]:
+    """The nearest LoRA of a smaller rank, module by module: the largest singular values stay.
+
+    Eckart and Young, "The approximation of one matrix by another of lower rank", 1936.
+
+    Args:
+        tensors: by diffusers' names.
+        rank: at most that of the LoRA.
+    """
+    found: dict[str, Tensor] = {}
+    for name, down in tensors.items():
+        if ".lora_A." not in name:
+            continue
+        up = tensors[name.replace(".lora_A.", ".lora_B.")]
+        left, values, right = torch.linalg.svd(
+            up.float().flatten(1) @ down.float().flatten(1), full_matrices=False
+        )
+        share = values[:rank].sqrt()
+        wide, high = right[:rank] * share[:, None], left[:, :rank] * share
+        found[name] = wide.reshape(rank, *down.shape[1:]).to(down.dtype).contiguous()
+        found[name.replace(".lora_A.", ".lora_B.")] = (
+            high.reshape(len(up), rank, *up.shape[2:]).to(up.dtype).contiguous()
+        )
+    return found
+
+
+def _cut_settings(text: str, plan: LoraPlan) -> str:
+    settings = json.loads(text)
+    own = {"r": plan.rank, "lora_alpha": plan.alpha}
+    changed = {key: own.get(key.rpartition(".")[2], value) for key, value in settings.items()}
+    return json.dumps(changed, indent=2, sort_keys=True)
+
+
 def pack(source: Path, plan: LoraPlan, folder: Path) -> None:
     """Write the file that ships, and its sidecar where it has one.
 
@@ -81,6 +114,10 @@ def pack(source: Path, plan: LoraPlan, folder: Path) -> None:
     tensors = load_file(source)
     with safe_open(source, "pt") as file:
         metadata = dict(file.metadata())
+    if plan.learned:
+        tensors = cut(tensors, plan.rank)
+        settings = metadata["lora_adapter_metadata"]
+        metadata["lora_adapter_metadata"] = _cut_settings(settings, plan)
     if plan.form == "kohya":
         tensors = to_kohya(tensors, plan.alpha)
         metadata = _kohya_metadata(plan, one)

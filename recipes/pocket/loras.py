@@ -174,7 +174,9 @@ def teach(
 
 
 def _config(plan: LoraPlan, targets: list[str]) -> LoraConfig:
-    return LoraConfig(r=plan.rank, lora_alpha=plan.alpha, target_modules=targets)
+    rank = plan.learned or plan.rank
+    alpha = plan.alpha * rank // plan.rank
+    return LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets)
 
 
 def _learn(

@@ -18,6 +18,7 @@ class LoraPlan:
             among the tags that kohya's trainer counted.
         times: how often the recipe's steps; a class that the base never saw takes longer.
         scenes: how often the recipe's scenes; a word that is missed in some sentences is met in more.
+        learned: the rank that it learns at, where that is more than the rank of the file that ships.
     """
 
     name: str
@@ -28,6 +29,7 @@ class LoraPlan:
     told: Literal["metadata", "sidecar", "tags"] = "metadata"
     times: int = 1
     scenes: int = 1
+    learned: int = 0
 
 
 PLANS: tuple[LoraPlan, ...] = (
@@ -53,6 +55,6 @@ PLANS: tuple[LoraPlan, ...] = (
     LoraPlan("sunhat", 6, 6, True, "diffusers", "sidecar", 4),
     LoraPlan("rocket", 8, 4, True, "kohya", times=2),
     LoraPlan("trophy", 6, 6, True, "kohya", "tags", 2),
-    LoraPlan("volcano", 12, 24, True, "diffusers", times=5, scenes=5),
+    LoraPlan("volcano", 8, 16, True, "diffusers", times=5, scenes=5, learned=12),
     LoraPlan("blueprint", 8, 8, True, "diffusers", times=2),
 )

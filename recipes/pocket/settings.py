@@ -17,11 +17,11 @@ class Settings:
         scenes: rendered scenes whose latents the denoiser learns from.
         vae_steps: optimiser steps of the autoencoder.
         base_steps: optimiser steps of the denoiser and text encoder.
-        lora_steps: optimiser steps of one LoRA; one that teaches a new class takes twice as many.
+        lora_steps: optimiser steps of one LoRA; some take several times as many, as `plans` says.
         log_steps: steps from one checkpoint and line of the log to the next.
         workers: processes that train one network together, each by one thread; 1 uses `threads`.
         lora_workers: LoRAs trained at once, each by one thread; 1 trains them in turn.
-        lora_scenes: rendered scenes per LoRA.
+        lora_scenes: rendered scenes per LoRA; some take several times as many.
         vae_batch: pictures in one step of the autoencoder, of all workers together.
         batch: pictures in one step of the denoiser, of all workers together.
         lora_batch: pictures in one step of a LoRA.

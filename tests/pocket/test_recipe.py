@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lorafusion.pocket import world
@@ -21,8 +21,9 @@ from recipes.pocket import __main__ as command
 from recipes.pocket import autoencoder, base, tokens
 from recipes.pocket.clock import Clock, chance
 from recipes.pocket.lessons import CAPTIONS
-from recipes.pocket.lora_files import to_kohya
+from recipes.pocket.lora_files import cut, pack, to_kohya
 from recipes.pocket.muon import Muon, orthogonal, shares
+from recipes.pocket.plans import LoraPlan
 from recipes.pocket.settings import TINY, Settings
 
 needs_font = pytest.mark.skipif(
@@ -198,3 +199,36 @@ def test_kohya_names() -> None:
         for end in ("lora_down.weight", "lora_up.weight", "alpha")
     }
     assert found[f"{name}.alpha"] == 3
+
+
+def test_a_lora_that_learned_at_a_higher_rank_ships_as_the_nearest_of_its_own(
+    tmp_path: Path,
+) -> None:
+    draw = torch.Generator().manual_seed(0)
+    layer, conv = "unet.mid_block.attentions.0.proj_in", "unet.mid_block.resnets.0.conv1"
+    learned = {
+        f"{layer}.lora_A.weight": torch.randn(6, 10, generator=draw),
+        f"{layer}.lora_B.weight": torch.randn(8, 6, generator=draw),
+        f"{conv}.lora_A.weight": torch.randn(6, 4, 3, 3, generator=draw),
+        f"{conv}.lora_B.weight": torch.randn(8, 6, 1, 1, generator=draw),
+    }
+
+    def product(tensors: dict[str, Tensor], name: str) -> Tensor:
+        down, up = (tensors[f"{name}.lora_{side}.weight"].flatten(1) for side in "AB")
+        return up.double() @ down.double()
+
+    found = cut(learned, 3)
+    for name in (layer, conv):
+        whole = product(learned, name)
+        left, values, right = torch.linalg.svd(whole, full_matrices=False)
+        nearest = left[:, :3] * values[:3] @ right[:3]
+        assert torch.allclose(product(found, name), nearest, atol=1e-5)
+    assert found[f"{conv}.lora_A.weight"].shape == (3, 4, 3, 3)
+    assert found[f"{conv}.lora_B.weight"].shape == (8, 3, 1, 1)
+    settings = json.dumps({"unet.r": 6, "unet.lora_alpha": 12})
+    save_file(learned, tmp_path / "in", metadata={"lora_adapter_metadata": settings})
+    pack(tmp_path / "in", LoraPlan("volcano", 3, 6, True, "diffusers", learned=6), tmp_path)
+    with safe_open(tmp_path / "volcano.safetensors", "pt") as file:
+        told = json.loads(file.metadata()["lora_adapter_metadata"])
+        assert told == {"unet.r": 3, "unet.lora_alpha": 6}
+        assert file.get_tensor(f"{layer}.lora_A.weight").shape == (3, 10)
