@@ -33,11 +33,13 @@ interval; the command goes on where it was stopped and adds sets.
 """
 TRIED = """## What was tried for auto
 
-On the other half of the sets, with other seeds, and with the prompts that the testbed had before its present ones.
-`auto` is what came of it: styles stand back among many others, and all else was dropped. Evened sizes, budgets,
-timing and purifying are options of `auto` still. LoRAs of pocket have nearly equal sizes, so that evening them can
-show nothing here. Everything was tried at guidance 4; what did well there, and what it was compared with, again at
-the guidance that pocket has had since. Among five LoRAs `auto` is "styles at 0.5".
+On the other half of the sets, with other seeds. `auto` gives each LoRA what the prompt asks for and nothing else, which
+is `merge` where it asks for all in full: on the LoRAs of now nothing that was tried is ahead of that, and styles
+that stand back lose more than the others gain (the tables of 24 sets). Everything else was tried with other prompts and
+with the pixel art and mosaic that pocket had before, which overwrote more of a picture: at guidance 4, and what did
+well there at 2.5 (the table of twelve sets). There styles at 0.5 were ahead among five LoRAs, and `auto` was that for a
+while. Room for others (`reach`), evened sizes, budgets, timing and purifying are options of `auto` still. LoRAs of
+pocket have nearly equal sizes, so that evening them can show nothing here.
 """
 
 

@@ -1,4 +1,4 @@
-"""Auto: each LoRA as strong as the prompt asks, styles making room for the others; more parts can be switched on.
+"""Auto: all LoRAs at once, each as strong as the prompt asks; more parts can be switched on.
 
 Ours. It joins the routed weights of LoRA Fusion (Mathematics 2024, 12, 3474) with room between LoRAs, a budget of
 strength, evened sizes, timing by category and the router of SSR-Merge (arXiv:2606.10617). `python -m
@@ -21,7 +21,7 @@ from lorafusion.methods.timing import ramps
 from lorafusion.plan import Candidate, Plan
 
 CARD = Card(
-    formula="W0 + sum_l g_l D_l;  g_l = w_l, for a style w_l min(1, reach / (L - 1))",
+    formula="W0 + sum_l g_l D_l;  g_l = w_l, the weight that the prompt gives",
     exportable=True,
     base=True,
 )
@@ -32,7 +32,7 @@ def auto(
     loras: Sequence[LoRA],
     steps: int,
     *,
-    reach: float = 2.0,
+    reach: float = 0.0,
     budget: float = 0.0,
     even: float = 0.0,
     tilt: float = 0.0,
@@ -50,8 +50,7 @@ def auto(
         loras: the same LoRAs, read.
         steps: denoising steps S.
         reach: among how many others a style acts in full; among more its strength falls as their number
-            grows. A style changes every part of the picture, and so what each of the others
-            has learned; the others keep to their own parts. 0 for no bound.
+            grows, to min(1, reach / (L - 1)). For styles that overwrite what the others draw. 0 for no bound.
         budget: what the strengths may sum to; 0 for no bound.
         even: how far LoRAs of different size are brought together, 0 to 1.
         tilt: how much places act earlier and styles later, 0 to 1.
