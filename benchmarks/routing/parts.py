@@ -32,16 +32,16 @@ COSINE_SCALE = 10.0
 """Plain cosines times this are of the size of the scores that they replace."""
 
 
-def one_span(prompt: str) -> list[Span]:
-    """The whole prompt as one phrase."""
-    found = read(prompt)
+def one_span(prompt: str, names: frozenset[str] = frozenset()) -> list[Span]:
+    """The whole prompt as one phrase; arguments as of `read`."""
+    found = read(prompt, names)
     places = tuple(sorted({place for span in found for place in span.words}))
     return [Span(" ".join(prompt.split()), 0, len(prompt), places, 0, True)] if found else []
 
 
-def nothing_denied(prompt: str) -> list[Span]:
-    """The spans of a prompt, with "without" and "no" meaning nothing."""
-    return [replace(span, denied=False) for span in read(prompt)]
+def nothing_denied(prompt: str, names: frozenset[str] = frozenset()) -> list[Span]:
+    """The spans of a prompt, with "without" and "no" meaning nothing; arguments as of `read`."""
+    return [replace(span, denied=False) for span in read(prompt, names)]
 
 
 def text_alone(source: Source) -> tuple[str, ...]:

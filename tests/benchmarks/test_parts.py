@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from benchmarks.routing.parts import PARTS, REFITTED, nothing_denied, one_span, without
+from lorafusion.library.described import Described
+from lorafusion.routing.phrasewise import phrases
 from lorafusion.routing.reading import read
+from tests.library.fakes import CountingEncoder
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -14,6 +18,16 @@ def test_a_part_is_taken_out_and_put_back(part: str) -> None:
             stand_in for _, _, stand_in in PARTS[part]
         ]
     assert [getattr(owner, name) for owner, name, _ in PARTS[part]] == before
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_prompt_is_routed_without_a_part(part: str) -> None:
+    loras = (Described("robot", "character", "a robot", ()), Described("sketch", "style", "", ()))
+    with without(part):
+        route = phrases(
+            "a robot, no sketch", loras, torch.zeros(2, 1), CountingEncoder(), negative="a cat"
+        )
+    assert {one.name for one in route.candidates} == {"robot", "sketch"}
 
 
 def test_parts_that_are_fitted_again_exist() -> None:
