@@ -78,12 +78,13 @@ FIVE = given(("robot", "crown", "guitar", "library", "sketch"))
 
 
 def test_at_the_strength_of_auto_all_spend_alike() -> None:
-    wanted = spent(Entry("auto", "auto").plan(FIVE, 20, FakeBase(), FIVE))
+    asked = FIVE.with_weights(dict.fromkeys(FIVE.weights, 0.9))
+    wanted = spent(Entry("auto", "auto").plan(asked, 20, FakeBase(), asked))
     assert wanted == pytest.approx(4.5)
     for name in ("merge", "switch", "composite"):
-        made = Entry("x", name, {}, "auto").plan(FIVE, 20, FakeBase(), FIVE)
+        made = Entry("x", name, {}, "auto").plan(FIVE, 20, FakeBase(), asked)
         assert spent(made) == pytest.approx(wanted)
-    rewritten = Entry("x", "ties", {}, "auto").plan(FIVE, 20, FakeBase(), FIVE)
+    rewritten = Entry("x", "ties", {}, "auto").plan(FIVE, 20, FakeBase(), asked)
     assert rewritten.gates.flatten().tolist() == pytest.approx([0.9] * 20)
 
 
