@@ -119,6 +119,15 @@ GOALS = (
         )
         for loras, bound in ((2, 0.75), (3, 0.62), (5, 0.55))
     ),
+    *(
+        Goal(
+            f"Composite of {loras}, latent 16: time of the bare base on as many rows",
+            _is("composite", loras=loras, latent=16),
+            _found("ratio to the base in one batch"),
+            1.05,
+        )
+        for loras in (2, 3, 5)
+    ),
     Goal("A switch: share of a step", _is("switch"), _found("share of a step"), 0.01),
     *(
         Goal(
