@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lorafusion.lora import LowRank, truncated
 from lorafusion.pocket.world import INDIVIDUALS, Individual
 from recipes.pocket.plans import LoraPlan
 
@@ -70,9 +71,7 @@ def to_kohya(tensors: dict[str, Tensor], alpha: float) -> dict[str, Tensor]:
 
 
 def cut(tensors: dict[str, Tensor], rank: int) -> dict[str, Tensor]:
-    """The nearest LoRA of a smaller rank, module by module: the largest singular values stay.
-
-    Eckart and Young, "The approximation of one matrix by another of lower rank", 1936.
+    """The nearest LoRA of a smaller rank, module by module.
 
     Args:
         tensors: by diffusers' names.
@@ -82,16 +81,10 @@ def cut(tensors: dict[str, Tensor], rank: int) -> dict[str, Tensor]:
     for name, down in tensors.items():
         if ".lora_A." not in name:
             continue
-        up = tensors[name.replace(".lora_A.", ".lora_B.")]
-        left, values, right = torch.linalg.svd(
-            up.float().flatten(1) @ down.float().flatten(1), full_matrices=False
-        )
-        share = values[:rank].sqrt()
-        wide, high = right[:rank] * share[:, None], left[:, :rank] * share
-        found[name] = wide.reshape(rank, *down.shape[1:]).to(down.dtype).contiguous()
-        found[name.replace(".lora_A.", ".lora_B.")] = (
-            high.reshape(len(up), rank, *up.shape[2:]).to(up.dtype).contiguous()
-        )
+        other = name.replace(".lora_A.", ".lora_B.")
+        nearest, _ = truncated(LowRank(down, tensors[other], 1.0), rank)
+        found[name] = nearest.down.to(down.dtype).contiguous()
+        found[other] = nearest.up.to(down.dtype).contiguous()
     return found
 
 
