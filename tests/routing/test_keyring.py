@@ -87,7 +87,7 @@ def test_one_that_is_passed_over_is_like_any_other() -> None:
     assert repr(short) == repr(whole)
     assert replace(short, strength=0.5) == replace(whole, strength=0.5)
     with pytest.raises(FrozenInstanceError):
-        short.weight = 1.0  # type: ignore[misc]
+        short.weight = 1.0  # type: ignore[misc]  # that it cannot be set is what is tested
 
 
 def test_what_top_k_drops_stands_among_what_was_left_out() -> None:

@@ -83,10 +83,11 @@ def _narrowed(found: list[Candidate], top_k: int | None) -> list[Candidate]:
     chosen = [one for one in found if not one.left_out]
     if top_k is None or len(chosen) <= top_k:
         return found
-    best = sorted(chosen, key=lambda one: (-one.weight, -one.score, one.name))[:top_k]
+    ranked = sorted(chosen, key=lambda one: (-one.weight, -one.score, one.name))
+    best = {one.name for one in ranked[:top_k]}
     reason = f"not among the best {top_k}"
-    kept = [one for one in chosen if one in best]
-    dropped = [replace(one, weight=0.0, left_out=reason) for one in chosen if one not in best]
+    kept = [one for one in chosen if one.name in best]
+    dropped = [replace(one, weight=0.0, left_out=reason) for one in chosen if one.name not in best]
     others = found[len(chosen) :]
     return [*kept, *merge(dropped, others, key=lambda one: (-one.score, one.name))]
 

@@ -62,6 +62,7 @@ def read(prompt: str, names: frozenset[str] = frozenset()) -> list[Span]:
         names: words that else would only frame, as "sketch" does, but that are a LoRA's name here.
     """
     stresses = _stresses(prompt)
+    framing = FRAMES - names
     found: list[Span] = []
     place = 0
     count = 0
@@ -76,7 +77,7 @@ def read(prompt: str, names: frozenset[str] = frozenset()) -> list[Span]:
             stress = stresses[chunk[0].start]
             if before and not is_denied:
                 found += _joined(prompt, before, chunk, count)
-            found += _spans(chunk, (count, stress, is_denied), names)
+            found += _spans(chunk, (count, stress, is_denied), framing)
             before = [] if is_denied else chunk
             count += 1
     once: dict[tuple[str, bool, bool, float], Span] = {}
@@ -105,11 +106,10 @@ def _joined(prompt: str, first: list[Word], second: list[Word], count: int) -> I
 
 
 def _spans(
-    chunk: list[Word], told: tuple[int, float, bool], names: frozenset[str]
+    chunk: list[Word], told: tuple[int, float, bool], framing: frozenset[str]
 ) -> Iterator[Span]:
     number, stress, denied = told
     size = len(chunk)
-    framing = FRAMES - names
     split = [i for i, word in enumerate(chunk) if word.low == "of"]
     for first, end in _parts(chunk, split):
         part = chunk[first:end]
