@@ -231,6 +231,21 @@ def test_explain_refuses_an_empty_prompt(lf: Callable[..., Ran], world: World) -
     check_refused(lf("explain", " ", *world.library), "prompt is empty")
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["explain", "caf\udce9"], "the prompt is 'caf"),
+        (["explain", "a robot", "--negative", "caf\udce9"], "the negative prompt is 'caf"),
+        (["export", "caf\udce9", "--out", "x.safetensors"], "the prompt is 'caf"),
+        (["library", "search", "caf\udce9"], "the text that is looked for is 'caf"),
+    ],
+)
+def test_every_command_refuses_words_of_no_text(
+    command: list[str], said: str, lf: Callable[..., Ran], world: World
+) -> None:
+    check_refused(lf(*command, *world.library), said)
+
+
 def test_library_show_offers_the_nearest_name(lf: Callable[..., Ran], world: World) -> None:
     check_refused(lf("library", "show", "robbot", *world.library), "Did you mean 'robot'?")
 

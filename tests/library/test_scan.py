@@ -23,6 +23,15 @@ def test_files_are_found_at_any_depth_and_sorted(tmp_path: Path) -> None:
     ]
 
 
+def test_a_suffix_in_capitals_is_one_too(tmp_path: Path) -> None:
+    touch(tmp_path, "robot.SAFETENSORS", "robot.safetensors", "crown.Safetensors", "cat.SAFE")
+    assert [file.name for file in scan(tmp_path)] == [
+        "crown.Safetensors",
+        "robot.SAFETENSORS",
+        "robot.safetensors",
+    ]
+
+
 def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
     touch(tmp_path, "robot.safetensors", "._robot.safetensors", ".git/cat.safetensors")
     assert scan(tmp_path) == [Path("robot.safetensors")]

@@ -51,8 +51,8 @@ def explain(
     With --conflicts: how far those that it asks for want the same weights, in which directions.
     """
     from lorafusion.cli import setup
-    from lorafusion.generate import narrowed
     from lorafusion.library import Library as LoRAs
+    from lorafusion.routing import narrowed
     from lorafusion.routing import route as make_route
     from lorafusion.routing.added import with_triggers
 

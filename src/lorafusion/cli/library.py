@@ -36,7 +36,7 @@ def list_entries(library: options.Library = None, json: options.Json = False) ->
     files = shelf.look(library)
     if json:
         hashes = known_hashes(files.usable, Index())
-        entries = [shelf.describe(file, hashes.get(file.path)) for file in files.usable]
+        entries = [shelf.describe(file, hashes.get(file.location)) for file in files.usable]
         document = {"folder": str(files.survey.folder), "loras": entries}
         show.document(document | shelf.problems(files))
         return
@@ -57,7 +57,7 @@ def show_entry(
     from lorafusion.library.index import Index
 
     file = shelf.named(shelf.look(library), name)
-    sha256 = hashed([file], Index())[file.path]
+    sha256 = hashed([file], Index())[file.location]
     described = shelf.describe(file, sha256) | _measured(formats.read(file.path, name=name))
     if json:
         show.document(described)

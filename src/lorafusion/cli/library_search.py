@@ -22,8 +22,11 @@ def search(
     json: options.Json = False,
 ) -> None:
     """Find LoRAs by meaning; those that have the words in their name or triggers come first."""
+    from lorafusion.routing.tags import require_text
+
     if not words.strip():
         raise BadOption("the words are empty; say what you are looking for")
+    require_text("text that is looked for", words)
     if count < 1:
         raise BadOption(f"--count is {count}; give at least 1")
     files = shelf.look(library)

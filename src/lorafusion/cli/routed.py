@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lorafusion.generate import Request, narrowed, require
+from lorafusion.generate import Request, require
 from lorafusion.generate.equalise import Norm, equalised
 from lorafusion.generate.settle import settled
 from lorafusion.library import Encoder, Library
 from lorafusion.plan import Route
+from lorafusion.routing import narrowed
 from lorafusion.routing import route as make_route
 from lorafusion.routing.added import with_triggers
 

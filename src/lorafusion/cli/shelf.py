@@ -61,7 +61,7 @@ def describe(file: Listed, sha256: str | None) -> dict[str, Any]:
     """A file as JSON. Its sha256 is null until something has asked for it."""
     return {
         "name": file.name,
-        "path": str(file.path),
+        "path": file.location,
         "category": file.card.category,
         "text": file.card.text,
         "text_from": file.text_from,
@@ -106,7 +106,7 @@ def warn(found: Problems) -> None:
 
 
 def _why(file: Listed, reason: str) -> dict[str, str]:
-    return {"name": file.name, "path": str(file.path), "reason": reason}
+    return {"name": file.name, "path": file.location, "reason": reason}
 
 
 @contextmanager

@@ -20,8 +20,7 @@ from lorafusion.pipelines import Insight
 from lorafusion.pipelines.family import family_of
 from lorafusion.pipelines.match import check
 from lorafusion.plan import Plan, Route
-from lorafusion.routing import DEFAULT, encoder_of
-from lorafusion.routing import options_of as router_options
+from lorafusion.routing import DEFAULT, encoder_of, narrowed
 from lorafusion.routing import route as make_route
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "generate_many",
     "label",
     "make",
-    "narrowed",
     "prepare",
     "require",
 ]
@@ -202,18 +200,6 @@ def generate_many(
         for job, (route, coming) in zip(jobs, routes, strict=True)
     ]
     return make_many(pipe, jobs, planned, (base, label(encoder, model)))
-
-
-def narrowed(router: str, negative_prompt: str, **options: object) -> dict[str, Any]:
-    """The options of a router that were given; with the negative prompt, where it reads one.
-
-    Raises:
-        UnknownName: no such router.
-    """
-    given = {name: value for name, value in options.items() if value is not None}
-    if negative_prompt.strip() and "negative" in router_options(router):
-        given["negative"] = negative_prompt
-    return given
 
 
 def label(asked: str | Path | Encoder, model: Encoder) -> str:

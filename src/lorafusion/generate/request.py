@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from lorafusion.errors import BadOption, UnknownName
 from lorafusion.methods import METHODS, options_of
 from lorafusion.registry import unknown
-from lorafusion.routing.tags import parsed
+from lorafusion.routing.tags import parsed, require_text
 
 LARGEST_SEED = 2**63 - 1
 
@@ -49,8 +49,8 @@ class Request:
     def __post_init__(self) -> None:
         if not self.prompt.strip():
             raise BadOption("the prompt is empty; say in words what the image should show")
-        _require_text("prompt", self.prompt)
-        _require_text("negative prompt", self.negative_prompt)
+        require_text("prompt", self.prompt)
+        require_text("negative prompt", self.negative_prompt)
         if self.steps < 1:
             raise BadOption(f"steps is {self.steps}; it must be at least 1")
         if not self.seeds:
@@ -95,11 +95,3 @@ class Request:
                 raise UnknownName(unknown(kind, name, [*known, "strength"]))
         # A method looks at its options also when there is no LoRA, which costs nothing.
         METHODS[self.method]((), (), self.steps, **self.options)
-
-
-def _require_text(name: str, text: str) -> None:
-    """Refuse what was no UTF-8 on a command line, which Python keeps as half characters."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise BadOption(f"the {name} is {text!r}, which is not UTF-8; write it anew") from error

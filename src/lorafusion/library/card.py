@@ -26,6 +26,8 @@ class Card:
     strength: float | None = None
 
     def __post_init__(self) -> None:
+        if "".join((self.text, self.category, *self.triggers)).isascii():
+            return  # as nearly all of ten thousand are
         object.__setattr__(self, "text", _whole(self.text))
         object.__setattr__(self, "category", _whole(self.category))
         object.__setattr__(self, "triggers", tuple(map(_whole, self.triggers)))

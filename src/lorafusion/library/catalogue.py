@@ -9,9 +9,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from lorafusion import formats
 from lorafusion.errors import EmptyLibrary, UnknownName, UnreadableFile, WrongBase
-from lorafusion.families import UNKNOWN
 from lorafusion.library.entry import Entry
 from lorafusion.library.keys import Encoder, key_vectors
 from lorafusion.library.listing import Listed, listing
@@ -65,8 +63,7 @@ class Library:
             raise UnknownName(
                 f"{self.folder / FILE}: {unknown('LoRA', self.listing.strays[0], known)}"
             )
-        left_out = self.listing.skipped if lenient else ()
-        self.skipped = {file.name: file.reading.problem for file in left_out}
+        self.skipped = {f.name: f.reading.problem for f in self.listing.skipped if lenient}
         self.foreign: Mapping[str, str] = {}
         self._entries = {
             file.name: _entry(file) for file in self.listing.files if file.name not in self.skipped
@@ -123,6 +120,8 @@ class Library:
         Raises:
             WrongBase: none is left; the message says what they are for.
         """
+        from lorafusion.families import UNKNOWN  # imports torch
+
         if family == UNKNOWN:
             return self
         foreign = {
@@ -162,25 +161,28 @@ class Library:
 def _check(seen: Survey) -> None:
     """Raise for the first file or sidecar that is broken, in the words of now."""
     for item in seen.items:
+        if not (item.reading.broken or item.reading.complaint):
+            continue
         path = seen.path(item)
         if item.reading.broken:
+            from lorafusion import formats  # imports torch
+
             formats.header(path)
             raise UnreadableFile(f"{path}: {item.reading.broken}")
-        if item.reading.complaint:
-            read_sidecars(path)
-            raise UnreadableFile(f"{path.parent}: {item.reading.complaint}")
+        read_sidecars(path)
+        raise UnreadableFile(f"{path.parent}: {item.reading.complaint}")
 
 
 def _entry(file: Listed) -> Entry:
     card = file.card
     return Entry(
         file.name,
-        file.path,
+        file.location,
         card.category,
         card.text,
         file.text_from,
         card.triggers,
-        strength=card.strength,
-        preview=file.preview,
-        family=file.reading.family,
+        card.strength,
+        file.reading.preview,
+        file.reading.family,
     )

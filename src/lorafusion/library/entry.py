@@ -6,11 +6,13 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lorafusion import formats
 from lorafusion.errors import UnreadableFile
 from lorafusion.library.keytext import TextFrom
-from lorafusion.lora import LoRA
+
+if TYPE_CHECKING:
+    from lorafusion.lora import LoRA
 
 
 @dataclass(frozen=True)
@@ -19,25 +21,35 @@ class Entry:
 
     Attributes:
         name: unique in its library, stable while no file is added or moved.
-        path: the file.
+        location: path of the file, as text: a `Path` for each of ten thousand takes a while.
         category: character, clothing, object, background or style, or "" when nobody said.
         text: the key text, what prompts are compared with.
         text_from: where the key text was found: "user", "sidecar", "metadata" or "name".
         triggers: words that the training captions used.
         strength: how strongly its maker or user likes it, 1 being as trained; None when nobody said.
-        preview: a picture beside the file, or None.
+        picture: name of the picture beside the file, or "".
         family: of the base model, by keys and shapes; "unknown" where they do not tell.
     """
 
     name: str
-    path: Path
+    location: str
     category: str
     text: str
     text_from: TextFrom
     triggers: tuple[str, ...]
     strength: float | None = None
-    preview: Path | None = None
+    picture: str = ""
     family: str = "unknown"
+
+    @cached_property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.location)
+
+    @property
+    def preview(self) -> Path | None:
+        """The picture beside the file, or None."""
+        return self.path.with_name(self.picture) if self.picture else None
 
     @cached_property
     def sha256(self) -> str:
@@ -61,6 +73,8 @@ class Entry:
         Raises:
             InputError: the file cannot be read as a LoRA; the message names it.
         """
+        from lorafusion import formats  # imports torch, which finding out what to load does without
+
         lora = formats.KEPT.get(self.path, self.name)
         return replace(
             lora,

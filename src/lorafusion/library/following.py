@@ -24,6 +24,8 @@ def followed(said: Mapping[str, Said], items: Sequence[Item]) -> tuple[dict[str,
         name of a file -> the name in the settings whose words it has; and the names in the settings that
         no file has, by name or by content, sorted.
     """
+    if not said:
+        return {}, []
     contents = {item.name: item.reading.sample for item in items}
     # A file that the settings name has words of its own, unless these are another content's.
     owners = {name: name for name in contents if name in said}

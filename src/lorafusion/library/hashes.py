@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
@@ -17,24 +18,24 @@ Kind: TypeAlias = Literal["file", "tensors"]
 interfaces call the beginning of that one AutoV3)."""
 
 
-def known_hashes(files: Iterable[Listed], index: Index, kind: Kind = "file") -> dict[Path, str]:
-    """Path -> sha256 in hexadecimal, of those files for which it has been worked out before."""
-    paths = {str(file.path.absolute()): file for file in files}
+def known_hashes(files: Iterable[Listed], index: Index, kind: Kind = "file") -> dict[str, str]:
+    """Location -> sha256 in hexadecimal, of those files for which it has been worked out before."""
+    paths = {_absolute(file): file for file in files}
     found = index.hashes(kind, {path: file.stamp for path, file in paths.items()})
-    return {paths[path].path: text for path, text in found.items()}
+    return {paths[path].location: text for path, text in found.items()}
 
 
-def hashed(files: Sequence[Listed], index: Index, kind: Kind = "file") -> dict[Path, str]:
-    """Path -> sha256 in hexadecimal; files that have not changed are not read again.
+def hashed(files: Sequence[Listed], index: Index, kind: Kind = "file") -> dict[str, str]:
+    """Location -> sha256 in hexadecimal; files that have not changed are not read again.
 
     Raises:
         UnreadableFile: a file is gone or cannot be read.
     """
     known = known_hashes(files, index, kind)
     for file in files:
-        if file.path not in known:
-            known[file.path] = _sha256(file.path, kind)
-            index.keep_hash(kind, str(file.path.absolute()), file.stamp, known[file.path])
+        if file.location not in known:
+            known[file.location] = _sha256(file.path, kind)
+            index.keep_hash(kind, _absolute(file), file.stamp, known[file.location])
     return known
 
 
@@ -49,7 +50,7 @@ def duplicates(files: Iterable[Listed], index: Index) -> list[tuple[Listed, ...]
     alike = _groups((file.reading.sample, file) for file in files if file.reading.sample)
     near = [file for group in alike for file in group]
     found = hashed(near, index, "tensors")
-    return _groups(((file.reading.sample, found[file.path]), file) for file in near)
+    return _groups(((file.reading.sample, found[file.location]), file) for file in near)
 
 
 def _groups(pairs: Iterable[tuple[Hashable, Listed]]) -> list[tuple[Listed, ...]]:
@@ -58,6 +59,13 @@ def _groups(pairs: Iterable[tuple[Hashable, Listed]]) -> list[tuple[Listed, ...]
     for key, file in pairs:
         groups[key].append(file)
     return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def _absolute(file: Listed) -> str:
+    """As the index has it."""
+    if os.path.isabs(file.location):  # noqa: PTH117 - a Path for each of ten thousand takes a while
+        return file.location
+    return str(file.path.absolute())
 
 
 def _sha256(path: Path, kind: Kind) -> str:

@@ -13,9 +13,8 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lorafusion.library import database
 from lorafusion.library.cachefolder import cache_folder
@@ -42,8 +41,7 @@ _LOG = logging.getLogger(__name__)
 _PROBLEMS = (OSError, RuntimeError, sqlite3.Error)
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A stored reading, and the state of the files that it was taken from.
 
     Attributes:
@@ -58,12 +56,30 @@ class Row:
     reader: str
     text: str
 
-    def reading(self) -> Reading | None:
-        """The reading, or None where the row was damaged."""
-        try:
-            return Reading.of(json.loads(self.text))
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return None
+
+def readings(texts: Sequence[str]) -> list[Reading | None]:
+    """The reading of each row's text; None where the row was damaged."""
+    try:  # one document is read in half the time of ten thousand
+        told = json.loads(f"[{','.join(texts)}]")
+    except (ValueError, RecursionError):
+        return [_reading(text) for text in texts]
+    if len(told) != len(texts):
+        return [_reading(text) for text in texts]
+    return [_of(fields) for fields in told]
+
+
+def _reading(text: str) -> Reading | None:
+    try:
+        return _of(json.loads(text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _of(fields: Any) -> Reading | None:
+    try:
+        return Reading.of(fields)
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 class Index:
@@ -82,7 +98,7 @@ class Index:
         start = os.fsencode(folder.absolute() / "_")[:-1]
         between = (start, start[:-1] + bytes([start[-1] + 1]))
         query = "SELECT path, stamp, beside, reader, reading FROM files WHERE path BETWEEN ? AND ?"
-        return {os.fsdecode(row[0]): Row(*row[1:]) for row in self._select(query, between)}
+        return {os.fsdecode(row[0]): Row._make(row[1:]) for row in self._select(query, between)}
 
     def keep(self, rows: Mapping[str, Row]) -> None:
         """Store rows by absolute path, all or none."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from lorafusion.errors import UnknownName
 from lorafusion.library.card import Card, first
@@ -18,13 +20,12 @@ from lorafusion.library.survey import Item, Survey
 from lorafusion.registry import unknown
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """One file of a folder, as the user is to see it.
 
     Attributes:
         name: unique in the folder.
-        path: the file.
+        location: path of the file, as text: a `Path` for each of ten thousand takes a while.
         stamp: changes whenever the file does.
         card: what is known about it, the user's words first, the file's name last.
         text_from: where the card's text is from.
@@ -32,11 +33,16 @@ class Listed:
     """
 
     name: str
-    path: Path
+    location: str
     stamp: str
     card: Card
     text_from: TextFrom
     reading: Reading
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.location)
 
     @property
     def preview(self) -> Path | None:
@@ -90,23 +96,25 @@ def listing(seen: Survey, texts: Mapping[str, str] | None = None) -> Listing:
     """
     said = read_settings(seen.folder)
     owners, strays = followed(said, seen.items)
-    names = {item.name for item in seen.items}
     cards = {name: said[owner].card for name, owner in owners.items()}
+    names = {item.name for item in seen.items} if texts else set()
     for name, text in (texts or {}).items():
         if name not in names:
             raise UnknownName(f"texts: {unknown('LoRA', name, sorted(names))}")
         if text.strip():
             cards[name] = replace(cards.get(name, Card()), text=text.strip())
-    files = tuple(listed(seen, item, cards.get(item.name, Card())) for item in seen.items)
+    inside = "" if seen.folder == Path() else os.path.join(seen.folder, "")  # noqa: PTH118 - text
+    files = tuple(_listed(inside, item, cards.get(item.name)) for item in seen.items)
     return Listing(seen, files, tuple(strays), owners)
 
 
-def listed(seen: Survey, item: Item, user: Card) -> Listed:
-    """One item of a survey, with what the user says about it."""
-    reading = item.reading
-    card, origin = first((user, reading.card)), reading.text_from
-    if user.text:
-        origin = "user"
+def _listed(inside: str, item: Item, user: Card | None) -> Listed:
+    """One item of a survey, with what the user says about it, if anything."""
+    name, found, reading = item
+    card, origin = reading.card, reading.text_from
+    if user is not None:
+        card = first((user, card))
+        origin = "user" if user.text else origin
     if not card.text:
-        card = replace(card, text=words_of_name(label_of(Path(item.found.path))))
-    return Listed(item.name, seen.path(item), item.found.stamp, card, origin, reading)
+        card = replace(card, text=words_of_name(label_of(found.path)))
+    return Listed(name, inside + found.path, found.stamp, card, origin, reading)

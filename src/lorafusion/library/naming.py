@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 NAMELESS = frozenset({"adapter_model", "pytorch_lora_weights"})
 """File names that peft and diffusers give to every LoRA; the folder then has the name."""
@@ -36,32 +36,36 @@ def words_of_name(name: str) -> str:
 
 def typed(name: str) -> str:
     """The name as it can be shown, typed and stored: with escapes, ``\\n`` for a new line."""
+    if name.isprintable():  # none of those that are not typed is
+        return name
     return _UNTYPED.sub(lambda found: repr(found[0])[1:-1], name)
 
 
-def label_of(relative: Path) -> str:
+def label_of(relative: str) -> str:
     """What a file is called: its stem, or its folder's name where every stem is the same.
 
     Args:
         relative: path of the file inside the library's folder.
     """
-    if relative.stem in NAMELESS and len(relative.parts) > 1:
-        return relative.parent.name
-    return relative.stem
+    inside, _, name = relative.rpartition(os.sep)
+    stem = name.rpartition(".")[0] or name
+    return inside.rpartition(os.sep)[2] if inside and stem in NAMELESS else stem
 
 
-def unique_names(files: Sequence[Path]) -> list[str]:
+def unique_names(files: Sequence[str]) -> list[str]:
     """A name for each file: its label, or its path without suffix where two labels are the same.
 
     Whatever a file is called, its name can be typed. The names depend on the paths alone and not on
-    their order, so that they are stable.
+    their order, so that they are stable. Two that differ in the case of their suffix alone keep it.
 
     Args:
         files: paths inside the library's folder.
     """
     names = [typed(label_of(file)) for file in files]
-    for spelled in (lambda file: typed(_inside(file)), _inside):
+    for spelled in (lambda file: typed(_inside(file)), _inside, _whole):
         counts = Counter(names)
+        if len(counts) == len(names):
+            break
         names = [
             name if counts[name] == 1 else spelled(file)
             for name, file in zip(names, files, strict=True)
@@ -69,5 +73,9 @@ def unique_names(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def _inside(file: Path) -> str:
-    return file.with_suffix("").as_posix()
+def _inside(file: str) -> str:
+    return _whole(file).rpartition(".")[0]
+
+
+def _whole(file: str) -> str:
+    return file.replace(os.sep, "/")

@@ -74,9 +74,11 @@ class Reading:
         Raises:
             TypeError, KeyError, ValueError: it was written by another version.
         """
-        card = fields["card"] | {"triggers": tuple(fields["card"]["triggers"])}
-        lists = {name: tuple(fields[name]) for name in ("ranks", "kinds")}
-        return Reading(**(fields | lists | {"card": Card(**card)}))
+        told = dict(fields)
+        card = told["card"]
+        told["card"] = Card(**{**card, "triggers": tuple(card["triggers"])})
+        told["ranks"], told["kinds"] = tuple(told["ranks"]), tuple(told["kinds"])
+        return Reading(**told)
 
 
 def read_file(path: Path) -> Reading:

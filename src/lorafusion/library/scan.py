@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from lorafusion.errors import EmptyLibrary, UnreadableFile
-from lorafusion.library.sidecars import beside_names
-
-SUFFIX = ".safetensors"
+from lorafusion.library.sidecars import SUFFIX, beside_names, is_lora
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A LoRA file that is there, and what shows whether it or its sidecars have changed.
 
     Attributes:
@@ -33,7 +30,7 @@ class Found:
 def scan(folder: Path) -> list[Path]:
     """Every ``.safetensors`` file in a folder and the folders in it, sorted by path.
 
-    Links to folders are followed, hidden files and folders are passed over.
+    The suffix may be written in capitals. Links to folders are followed, hidden files and folders are passed over.
 
     Returns:
         paths inside `folder`, relative to it.
@@ -59,12 +56,17 @@ def look(folder: Path) -> list[Found]:
         )
     found, others = [], []
     for inside, names in _folders(folder):
-        loras = [name for name in names if name.endswith(SUFFIX)]
-        stems = [name.removesuffix(SUFFIX) for name in loras]
+        loras = [name for name in names if is_lora(name)]
         alone = len(loras) == 1
-        for name, stem in zip(loras, stems, strict=True):
-            found.append(_found(folder, inside, name, beside_names(stem, names, alone=alone)))
-        others += [] if found else [os.path.join(inside, name) for name in names]  # noqa: PTH118 - fast
+        rest = names.difference(loras)
+        # Strings instead of Path: ten thousand files are looked at each time a library is opened.
+        start = os.path.join(inside, "")  # noqa: PTH118 - fast
+        here = os.path.join(folder, start)  # noqa: PTH118 - fast
+        for name in loras:
+            stem = name[: -len(SUFFIX)]
+            beside = beside_names(stem, rest, alone=alone) if rest else []
+            found.append(_found(here, start, name, beside))
+        others += [] if found else [start + name for name in names]
     if not found:
         raise EmptyLibrary(_empty(folder, others))
     return sorted(found, key=lambda file: file.path.split(os.sep))  # noqa: PTH206 - fast
@@ -84,13 +86,13 @@ def _folders(folder: Path) -> Iterator[tuple[str, set[str]]]:
         yield "" if inside == "." else inside, {name for name in names if name[0] != "."}
 
 
-def _found(folder: Path, inside: str, name: str, beside: list[str]) -> Found:
-    # Strings instead of Path: ten thousand files are looked at each time a library is opened.
-    here = os.path.join(folder, inside, "")  # noqa: PTH118 - fast
+def _found(here: str, start: str, name: str, beside: list[str]) -> Found:
     stamp, mtime = _stamp(here + name)
+    if not beside:
+        return Found(start + name, stamp, mtime, "")
     stamps = [(other, *_stamp(here + other)) for other in beside]
     return Found(
-        path=os.path.join(inside, name),  # noqa: PTH118 - fast
+        path=start + name,
         stamp=stamp,
         mtime=max([mtime, *(latest for _, _, latest in stamps)]),
         beside="\n".join(f"{other} {its}" for other, its, _ in stamps),

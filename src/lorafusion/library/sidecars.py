@@ -22,6 +22,8 @@ from lorafusion.library.card import Card, first, sentence, words_of
 from lorafusion.library.civitai import card_of_civitai, opening, plain, text, texts
 from lorafusion.library.modelcard import card_of_front_matter
 
+SUFFIX = ".safetensors"
+"""Of a LoRA file, in small letters or capitals."""
 CARD = "README.md"
 PREVIEWS = tuple(
     f"{middle}.{suffix}" for middle in (".preview", "") for suffix in ("png", "jpg", "jpeg", "webp")
@@ -48,6 +50,11 @@ def read_sidecars(path: Path) -> Card:
     return first(cards)
 
 
+def is_lora(name: str) -> bool:
+    """Whether a file of this name is to be read as a LoRA."""
+    return name.endswith(SUFFIX) or name.lower().endswith(SUFFIX)
+
+
 def beside_names(stem: str, names: Container[str], *, alone: bool) -> list[str]:
     """The names of the sidecars and previews of a LoRA file, in the order of their weight.
 
@@ -72,7 +79,7 @@ def _alone(folder: Path) -> bool:
     found = 0
     with os.scandir(folder) as entries:
         for entry in entries:
-            found += entry.name.endswith(".safetensors") and not entry.name.startswith(".")
+            found += is_lora(entry.name) and not entry.name.startswith(".")
             if found > 1:
                 return False
     return True

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
-from lorafusion.library.index import Index, Row
+from lorafusion.library.index import Index, Row, readings
 from lorafusion.library.naming import unique_names
 from lorafusion.library.reading import Reading
 from lorafusion.library.scan import Found, look
@@ -31,8 +32,7 @@ Progress = Callable[[int, int], None]
 """Called with how many files have been read, and how many there are to read."""
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One file of a survey.
 
     Attributes:
@@ -90,7 +90,7 @@ def survey(
     root = os.path.join(folder.absolute(), "")  # noqa: PTH118 - ten thousand Paths take a while
     files = {root + found.path: found for found in look(folder)}
     rows, reader = index.under(folder), reader_id()
-    known = dict(_still_valid(files, rows, reader))
+    known = _still_valid(files, rows, reader)
     missing = [path for path in files if path not in known]
     fresh = _read(missing, workers, progress)
     for batch in _batches(fresh):
@@ -98,7 +98,7 @@ def survey(
         index.keep({path: _row(files[path], reading, reader) for path, reading in batch.items()})
     gone = rows.keys() - files.keys()
     index.forget(gone)
-    names = unique_names([Path(found.path) for found in files.values()])
+    names = unique_names([found.path for found in files.values()])
     items = (Item(n, f, known[path]) for n, (path, f) in zip(names, files.items(), strict=True))
     ordered = tuple(sorted(items, key=lambda item: (item.name, item.found.path)))
     return Survey(folder, ordered, len(missing), len(files) - len(missing), len(gone))
@@ -118,20 +118,15 @@ def reader_id() -> str:
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
 
 
-def _still_valid(
-    files: dict[str, Found], rows: dict[str, Row], reader: str
-) -> Iterator[tuple[str, Reading]]:
-    for path, found in files.items():
-        row = rows.get(path)
-        if row is None or (row.stamp, row.beside, row.reader) != (
-            found.stamp,
-            found.beside,
-            reader,
-        ):
-            continue
-        reading = row.reading()
-        if reading is not None:
-            yield path, reading
+def _still_valid(files: dict[str, Found], rows: dict[str, Row], reader: str) -> dict[str, Reading]:
+    """The stored readings of files that have not changed."""
+    same = {
+        path: row.text
+        for path, found in files.items()
+        if (row := rows.get(path)) and row[:3] == (found.stamp, found.beside, reader)
+    }
+    told = zip(same, readings(list(same.values())), strict=True)
+    return {path: reading for path, reading in told if reading is not None}
 
 
 def _read(

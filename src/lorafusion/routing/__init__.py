@@ -17,6 +17,7 @@ from lorafusion.routing.phrases import with_phrases
 from lorafusion.routing.pins import alone, pinned, read_pins
 from lorafusion.routing.pipeline_encoder import PipelineEncoder
 from lorafusion.routing.sentence import sentence_encoder
+from lorafusion.routing.tags import require_text
 
 Router = Callable[..., Route]
 """``router(prompt, entries, keys, encoder, **options) -> Route``; a row of keys for each entry."""
@@ -73,8 +74,8 @@ def route(
         Route over all LoRAs of the library, the best first. It may have left out all of them.
 
     Raises:
-        BadOption: the prompt is blank but for tags, a tag is malformed, or an option is out of its
-            range.
+        BadOption: the prompt is blank but for tags or no text, a tag is malformed, or an option is
+            out of its range.
         UnknownName: no such router, encoder, option of the router or pinned LoRA.
         UnreadableFile: a folder that holds no sentence-transformers model, or a pinned file is broken.
         WrongBase: a pinned LoRA was left out, being for another base model.
@@ -84,9 +85,11 @@ def route(
         raise BadOption("the prompt is empty; say in words what the image shows")
     function = ROUTERS[router]
     settings = options_of(router)
-    for name in options:
+    for name, value in options.items():
         if name not in settings:
             raise UnknownName(unknown(f"option of router {router!r}", name, list(settings)))
+        if isinstance(value, str):
+            require_text("negative prompt" if name == "negative" else name, value)
     model = encoder_of(encoder)
     if not len(library):
         return Route(text, (), _label(router, settings | options))
@@ -107,6 +110,18 @@ def options_of(router: str) -> dict[str, Any]:
     """The options of a router and their defaults, read off its signature."""
     parameters = inspect.signature(ROUTERS[router]).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def narrowed(router: str, negative_prompt: str, **options: object) -> dict[str, Any]:
+    """The options of a router that were given; with the negative prompt, where it reads one.
+
+    Raises:
+        UnknownName: no such router.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if negative_prompt.strip() and "negative" in options_of(router):
+        given["negative"] = negative_prompt
+    return given
 
 
 def encoder_of(encoder: str | Path | Encoder) -> Encoder:
@@ -135,6 +150,7 @@ __all__ = [
     "PipelineEncoder",
     "Router",
     "encoder_of",
+    "narrowed",
     "options_of",
     "route",
 ]

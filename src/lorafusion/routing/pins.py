@@ -7,11 +7,10 @@ from dataclasses import replace
 
 from lorafusion.errors import BadOption, UnknownName
 from lorafusion.library import Catalogue, Library
+from lorafusion.library.sidecars import SUFFIX, is_lora
 from lorafusion.plan import Candidate, Route, Source
 from lorafusion.registry import unknown
 from lorafusion.routing.tags import Tag, parsed, without_signs
-
-SUFFIX = ".safetensors"
 
 
 def read_pins(prompt: str, library: Library | Catalogue) -> tuple[str, dict[str, Tag]]:
@@ -93,7 +92,8 @@ def _named(tag: Tag, library: Library | Catalogue) -> str:
     known = set(names)
     skipped = library.skipped if isinstance(library, Library) else {}
     short = tag.name.strip()
-    for name in (tag.name, short, short.removesuffix(SUFFIX)):
+    bare = short[: -len(SUFFIX)] if is_lora(short) else short
+    for name in (tag.name, short, bare):
         if name in known:
             return name
         if name in skipped and isinstance(library, Library):
@@ -101,5 +101,5 @@ def _named(tag: Tag, library: Library | Catalogue) -> str:
     alike = [name for name in names if _plain(name) == _plain(tag.name)]
     if len(alike) == 1:
         return alike[0]
-    told = unknown("LoRA", short.removesuffix(SUFFIX), names)
+    told = unknown("LoRA", bare, names)
     raise UnknownName(f"<lora:{' '.join(short.split())}> in the prompt: {told}")

@@ -52,9 +52,10 @@ def parsed(prompt: str) -> tuple[str, tuple[Tag, ...]]:
     comma that would be left over go with it.
 
     Raises:
-        BadOption: a tag that is not closed, has no name, or a weight that is no number; a setting
-            other than te and unet; a name that is pinned twice.
+        BadOption: a prompt that is no text; a tag that is not closed, has no name, or a weight that is
+            no number; a setting other than te and unet; a name that is pinned twice.
     """
+    require_text("prompt", prompt)
     text, end, tags = "", 0, list[Tag]()
     for match in _TAG.finditer(prompt):
         text = _joined(text, prompt[end : match.start()]) if tags else prompt[: match.start()]
@@ -67,6 +68,22 @@ def parsed(prompt: str) -> tuple[str, tuple[Tag, ...]]:
         if names.count(name) > 1:
             raise BadOption(f"the prompt pins {name!r} twice; leave one of the tags out")
     return _joined(text, prompt[end:]), tuple(tags)
+
+
+def require_text(name: str, text: str) -> None:
+    """Refuse what was no UTF-8 on a command line, which Python keeps as half characters.
+
+    Args:
+        name: what the text is, for the message.
+        text: as given.
+
+    Raises:
+        BadOption: it holds such halves.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BadOption(f"the {name} is {text!r}, which is not UTF-8; write it anew") from error
 
 
 def without_signs(name: str) -> str:
