@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 
 import lorafusion as lf
 from benchmarks.pocket.studio import Studio
@@ -41,7 +41,7 @@ def by_hand(studio: Studio, prompt: str, names: Mapping[str, float]) -> Route:
 def by_prompt(studio: Studio, prompt: str, names: tuple[str, ...], encoder: Encoder) -> Route:
     """The given LoRAs at the weights of LoRA Fusion, equation 1: a softmax over their cosines."""
     keys = dict(zip(studio.library.names, studio.library.keys(encoder), strict=True))
-    rows = torch.stack([keys[name] for name in names])
+    rows = np.stack([keys[name] for name in names])
     return ROUTERS["cosine"](prompt, tuple(_given(studio, name) for name in names), rows, encoder)
 
 

@@ -7,14 +7,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from benchmarks.routing.catalogue import SETS, TUNING, Case, cases, catalogue
 from benchmarks.routing.memo import Memo
 from benchmarks.routing.metrics import Answer, answer, f1, measure
 from benchmarks.routing.parts import REFITTED, without
 from benchmarks.routing.runs import Run, fit, runs
+from lorafusion.library.keys import rows_of
 from lorafusion.plan import Source
 from lorafusion.routing import ROUTERS, Encoder
 
@@ -49,7 +50,7 @@ def measured(
     chosen_sets = {each: of for each, of in SETS.items() if only is None or each in only}
     for name in dict.fromkeys(chosen_sets.values()):
         entries = catalogue(name)
-        keys = encoder.encode([entry.text for entry in entries])
+        keys = rows_of(encoder.encode([entry.text for entry in entries]))
         sets = [each for each, of in chosen_sets.items() if of == name]
         memo = Memo(encoder)
         for run in chosen:
@@ -68,7 +69,7 @@ def _answers(
     sets: Sequence[str],
     split: str,
     entries: tuple[Source, ...],
-    keys: Float[Tensor, "n d"],
+    keys: Float[np.ndarray, "n d"],
     encoder: Encoder,
 ) -> list[dict[str, Any]]:
     """Rows of one run: options chosen on all tune sets of a catalogue together, answers on each set."""
@@ -91,7 +92,7 @@ def _fitted(
     run: Run,
     sets: Sequence[str],
     entries: tuple[Source, ...],
-    keys: Float[Tensor, "n d"],
+    keys: Float[np.ndarray, "n d"],
     encoder: Encoder,
 ) -> tuple[Run, float | None]:
     """The run with the options that are best on tune, and its F1 there; an ablation of ours has none there."""
@@ -120,7 +121,7 @@ def _route(
     run: Run,
     prompts: Sequence[Case],
     entries: tuple[Source, ...],
-    keys: Float[Tensor, "n d"],
+    keys: Float[np.ndarray, "n d"],
     encoder: Encoder,
 ) -> list[Answer]:
     router = ROUTERS[run.router]

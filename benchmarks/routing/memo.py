@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
+from lorafusion.library.keys import rows_of
 from lorafusion.routing import Encoder
 
 
@@ -19,24 +19,24 @@ class Memo:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._known: dict[str, Float[Tensor, " d"]] = {}
-        self._quickly: dict[str, Float[Tensor, " d"]] = {}
+        self._known: dict[str, Float[np.ndarray, " d"]] = {}
+        self._quickly: dict[str, Float[np.ndarray, " d"]] = {}
         self.id = encoder.id
 
-    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+    def encode(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """One row a text: [n, d]."""
         fresh = [text for text in dict.fromkeys(texts) if text not in self._known]
         if fresh:
-            self._known.update(zip(fresh, self._encoder.encode(fresh), strict=True))
-        return torch.stack([self._known[text] for text in texts])
+            self._known.update(zip(fresh, rows_of(self._encoder.encode(fresh)), strict=True))
+        return np.stack([self._known[text] for text in texts])
 
-    def quick(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+    def quick(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """The same of the encoder's other way, where it has one."""
         encode = getattr(self._encoder, "quick", self._encoder.encode)
         fresh = [text for text in dict.fromkeys(texts) if text not in self._quickly]
         if fresh:
-            self._quickly.update(zip(fresh, encode(fresh), strict=True))
-        return torch.stack([self._quickly[text] for text in texts])
+            self._quickly.update(zip(fresh, rows_of(encode(fresh)), strict=True))
+        return np.stack([self._quickly[text] for text in texts])
 
     def __getattr__(self, name: str) -> object:
         """What else the encoder has: routers may ask for its tokenizer or its window."""

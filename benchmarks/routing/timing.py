@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from benchmarks.routing.catalogue import Case, cases, catalogue
 from benchmarks.routing.runs import OURS, Run
+from lorafusion.library.keys import rows_of
 from lorafusion.plan import Source
 from lorafusion.routing import ROUTERS, Encoder
 from lorafusion.routing.keyring import keyring
@@ -34,7 +35,7 @@ def times(runs: Sequence[Run], encoder: Encoder) -> dict[str, dict[str, dict[str
     found = {}
     for name in CATALOGUES:
         entries = catalogue(name)
-        keys = encoder.encode([entry.text for entry in entries])
+        keys = rows_of(encoder.encode([entry.text for entry in entries]))
         found[name] = microseconds(whole, entries, keys, encoder, cases(name, "heldout"))
     return found
 
@@ -42,7 +43,7 @@ def times(runs: Sequence[Run], encoder: Encoder) -> dict[str, dict[str, dict[str
 def microseconds(
     runs: Sequence[Run],
     entries: tuple[Source, ...],
-    keys: Float[Tensor, "n d"],
+    keys: Float[np.ndarray, "n d"],
     encoder: Encoder,
     prompts: Sequence[Case],
 ) -> dict[str, dict[str, Any]]:

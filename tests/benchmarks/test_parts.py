@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
-import torch
 
 from benchmarks.routing.parts import PARTS, REFITTED, nothing_denied, one_span, without
 from lorafusion.library.described import Described
@@ -25,7 +25,7 @@ def test_a_prompt_is_routed_without_a_part(part: str) -> None:
     loras = (Described("robot", "character", "a robot", ()), Described("sketch", "style", "", ()))
     with without(part):
         route = phrases(
-            "a robot, no sketch", loras, torch.zeros(2, 1), CountingEncoder(), negative="a cat"
+            "a robot, no sketch", loras, np.zeros((2, 1)), CountingEncoder(), negative="a cat"
         )
     assert {one.name for one in route.candidates} == {"robot", "sketch"}
 

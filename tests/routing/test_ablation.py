@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -26,13 +27,13 @@ class Long(KnownEncoder):
 
 
 def routed(encoder: type[KnownEncoder] = Long, **options: Any) -> Route:
-    keys = torch.tensor([with_cosine(score) for score in SCORES.values()])
+    keys = np.array([with_cosine(score) for score in SCORES.values()])
     entries = [Named(name) for name in SCORES]
     return ablation("prompt", entries, keys, encoder({"prompt": [1.0, 0.0]}), **options)
 
 
 def test_with_both_parts_it_is_equation_1() -> None:
-    keys = torch.tensor([with_cosine(score) for score in SCORES.values()])
+    keys = np.array([with_cosine(score) for score in SCORES.values()])
     entries = [Named(name) for name in SCORES]
     paper = cosine("prompt", entries, keys, KnownEncoder({"prompt": [1.0, 0.0]}))
     assert routed().weights == pytest.approx(paper.weights)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -83,7 +83,7 @@ def test_a_library_of_none_and_of_one(one: Described) -> None:
 
 
 def ask(prompt: str, library: tuple[Described, ...]) -> Route:
-    return phrases(prompt, library, torch.zeros(len(library), 1), encoder_of("minilm"))
+    return phrases(prompt, library, np.zeros((len(library), 1)), encoder_of("minilm"))
 
 
 def told(prompt: str, library: tuple[Described, ...]) -> list[tuple[str, float, str, bool]]:

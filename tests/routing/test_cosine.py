@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.errors import BadOption
 from lorafusion.lora import LoRA
@@ -36,7 +34,7 @@ def with_cosine(value: float) -> list[float]:
 def routed(scores: dict[str, float], **options: Any) -> Route:
     """The route over LoRAs at these cosines from the prompt."""
     entries = [Named(name) for name in scores]
-    keys = torch.tensor([with_cosine(score) for score in scores.values()])
+    keys = np.array([with_cosine(score) for score in scores.values()])
     return cosine("prompt", entries, keys, KnownEncoder({"prompt": [1.0, 0.0]}), **options)
 
 
@@ -46,13 +44,11 @@ def equation_1(query: np.ndarray, keys: np.ndarray) -> np.ndarray:
     return np.exp(s) / sum(np.exp(s_j) for s_j in s)
 
 
-def draw(seed: int, n: int, d: int) -> tuple[Float[Tensor, " d"], Float[Tensor, "n d"]]:
-    generator = torch.Generator().manual_seed(seed)
-    lengths = torch.rand(n, 1, generator=generator) * 9 + 0.1
-    return (
-        torch.randn(d, generator=generator),
-        torch.randn(n, d, generator=generator) * lengths,
-    )
+def draw(seed: int, n: int, d: int) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, "n d"]]:
+    generator = np.random.default_rng(seed)
+    lengths = generator.random((n, 1)) * 9 + 0.1
+    rows = generator.standard_normal((n, d)) * lengths
+    return generator.standard_normal(d).astype(np.float32), rows.astype(np.float32)
 
 
 SIZES = (st.integers(0, 2**31), st.integers(1, 12), st.integers(1, 16))
@@ -70,8 +66,8 @@ def test_three_loras_by_hand() -> None:
 @given(*SIZES)
 def test_equation_1_in_float64(seed: int, n: int, d: int) -> None:
     query, keys = draw(seed, n, d)
-    expected = equation_1(query.double().numpy(), keys.double().numpy())
-    np.testing.assert_allclose(softmax_of_cosines(query, keys).numpy(), expected, atol=1e-12)
+    expected = equation_1(query.astype(np.float64), keys.astype(np.float64))
+    np.testing.assert_allclose(softmax_of_cosines(query, keys), expected, atol=1e-12)
 
 
 @given(*SIZES)
@@ -79,14 +75,14 @@ def test_the_router_is_equation_1(seed: int, n: int, d: int) -> None:
     query, keys = draw(seed, n, d)
     entries = [Named(f"l{i}") for i in range(n)]
     route = cosine("p", entries, keys, KnownEncoder({"p": query.tolist()}))
-    expected = equation_1(query.double().numpy(), keys.double().numpy())
+    expected = equation_1(query.astype(np.float64), keys.astype(np.float64))
     assert [route.weights[e.name] for e in entries] == pytest.approx(expected, abs=1e-6)
 
 
 @given(*SIZES, st.floats(0.01, 100))
 def test_weights_are_positive_and_sum_to_one(seed: int, n: int, d: int, temperature: float) -> None:
     weights = softmax_of_cosines(*draw(seed, n, d), temperature)
-    assert weights.dtype == torch.float64
+    assert weights.dtype == np.float64
     assert float(weights.sum()) == pytest.approx(1, abs=1e-12)
     assert (weights >= 0).all()
 
@@ -96,9 +92,9 @@ def test_order_of_loras_is_irrelevant(seed: int, n: int, d: int, random: Any) ->
     query, keys = draw(seed, n, d)
     order = list(range(n))
     random.shuffle(order)
-    assert torch.equal(cosines(query, keys)[order], cosines(query, keys[order]))
-    torch.testing.assert_close(
-        softmax_of_cosines(query, keys)[order], softmax_of_cosines(query, keys[order])
+    assert np.array_equal(cosines(query, keys)[order], cosines(query, keys[order]))
+    np.testing.assert_allclose(
+        softmax_of_cosines(query, keys)[order], softmax_of_cosines(query, keys[order]), atol=1e-12
     )
 
 
@@ -106,11 +102,11 @@ def test_order_of_loras_is_irrelevant(seed: int, n: int, d: int, random: Any) ->
 def test_lengths_of_vectors_are_irrelevant(seed: int, n: int, d: int, factor: float) -> None:
     query, keys = draw(seed, n, d)
     scaled = softmax_of_cosines(query * factor, keys / factor)
-    torch.testing.assert_close(scaled, softmax_of_cosines(query, keys), atol=1e-6, rtol=0)
+    np.testing.assert_allclose(scaled, softmax_of_cosines(query, keys), atol=1e-6, rtol=0)
 
 
 def test_a_low_temperature_leaves_the_best_and_a_high_one_makes_all_equal() -> None:
-    query, keys = torch.tensor([1.0, 0.0]), torch.tensor([with_cosine(s) for s in (0.5, 0.3, 0.1)])
+    query, keys = np.array([1.0, 0.0]), np.array([with_cosine(s) for s in (0.5, 0.3, 0.1)])
     cold, hot = (softmax_of_cosines(query, keys, t).tolist() for t in (1e-3, 1e6))
     assert cold == pytest.approx([1, 0, 0], abs=1e-12)
     assert hot == pytest.approx([1 / 3] * 3, abs=1e-6)
@@ -164,7 +160,7 @@ def test_one_lora_has_all_the_weight() -> None:
 
 
 def test_a_vector_without_length_fits_nothing() -> None:
-    assert cosines(torch.tensor([1.0, 0.0]), torch.zeros(1, 2)).tolist() == [0.0]
+    assert cosines(np.array([1.0, 0.0]), np.zeros((1, 2))).tolist() == [0.0]
 
 
 @pytest.mark.parametrize(

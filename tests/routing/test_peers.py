@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lorafusion.errors import BadOption
+from lorafusion.library.keys import rows_of
 from lorafusion.lora import LoRA
 from lorafusion.plan import Route
 from lorafusion.routing import ROUTERS
@@ -40,7 +41,9 @@ def at(cosine: float) -> list[float]:
 
 def routed(router: Any, prompt: str, entries: Sequence[Named], **options: Any) -> Route:
     encoder = CountingEncoder()
-    keys = encoder.encode([entry.name for entry in entries]) if entries else torch.zeros(0, 8)
+    keys = (
+        rows_of(encoder.encode([entry.name for entry in entries])) if entries else np.zeros((0, 8))
+    )
     return router(prompt, entries, keys, encoder, **options)
 
 
@@ -51,7 +54,7 @@ def test_ptw_by_hand() -> None:
     """Cosines .6 and .3 of the triggers "cat, hairy" and "umbrella": shares 2/3 and 1/3."""
     encoder = KnownEncoder({"p": [1.0, 0.0], "cat, hairy": at(0.6), "umbrella": at(0.3)})
     entries = [Named("u", ("umbrella",)), Named("c", ("cat", "hairy")), Named("mute")]
-    route = ptw("p", entries, torch.zeros(3, 2), encoder)
+    route = ptw("p", entries, np.zeros((3, 2)), encoder)
     assert [candidate.name for candidate in route.candidates] == ["c", "u", "mute"]
     assert [c.score for c in route.candidates] == pytest.approx([0.6, 0.3, 0.0], abs=1e-6)
     assert route.weights == pytest.approx({"c": 2 / 3, "u": 1 / 3, "mute": 0.0}, abs=1e-6)
@@ -59,14 +62,14 @@ def test_ptw_by_hand() -> None:
 
 def test_ptw_has_no_negative_shares() -> None:
     encoder = KnownEncoder({"p": [1.0, 0.0], "a": at(0.5), "b": at(-0.5)})
-    route = ptw("p", [Named("a", ("a",)), Named("b", ("b",))], torch.zeros(2, 2), encoder)
+    route = ptw("p", [Named("a", ("a",)), Named("b", ("b",))], np.zeros((2, 2)), encoder)
     assert route.weights == pytest.approx({"a": 1.0, "b": 0.0})
 
 
 def test_ptw_chooses_by_threshold_and_shares_among_the_chosen() -> None:
     encoder = KnownEncoder({"p": [1.0, 0.0], "a": at(0.6), "b": at(0.4), "c": at(0.1)})
     entries = [Named(name, (name,)) for name in "abc"]
-    route = ptw("p", entries, torch.zeros(3, 2), encoder, threshold=0.2)
+    route = ptw("p", entries, np.zeros((3, 2)), encoder, threshold=0.2)
     assert route.weights == pytest.approx({"a": 0.6, "b": 0.4}, abs=1e-6)
     assert route.candidates[2].left_out == "score 0.1 is under the threshold 0.2"
 
@@ -75,7 +78,7 @@ def test_ptw_encodes_triggers_once() -> None:
     encoder = CountingEncoder()
     entries = [Named("a", ("x", "y")), Named("b", ("z",))]
     for prompt in ("first", "second"):
-        ptw(prompt, entries, torch.zeros(2, 8), encoder)
+        ptw(prompt, entries, np.zeros((2, 8)), encoder)
     assert sorted(encoder.asked) == ["first", "second", "x, y", "z"]
 
 
@@ -92,7 +95,7 @@ def test_paw_by_hand() -> None:
         }
     )
     entries = [Named("hat", ("hat",)), Named("cat", ("cat",)), Named("owl", ("owl",)), Named("m")]
-    route = paw("photo, cat, hat", entries, torch.zeros(4, 2), encoder)
+    route = paw("photo, cat, hat", entries, np.zeros((4, 2)), encoder)
     scores = {c.name: c.score for c in route.candidates}
     assert scores == pytest.approx({"cat": 0.3, "hat": 0.1, "m": 0.1, "owl": 0.05}, abs=1e-6)
     total = 0.3 + 0.1 + 0.1 + 0.05
@@ -123,7 +126,7 @@ def test_words_are_taken_out_with_their_commas(
 def test_paw_encodes_the_prompt_and_what_is_left_of_it_once() -> None:
     encoder = CountingEncoder()
     entries = [Named("a", ("cat",)), Named("b", ("cat",)), Named("c", ("owl",))]
-    paw("a cat here", entries, torch.zeros(3, 8), encoder)
+    paw("a cat here", entries, np.zeros((3, 8)), encoder)
     assert sorted(encoder.asked) == ["a cat here", "a here"]
 
 
@@ -133,14 +136,14 @@ def test_paw_encodes_the_prompt_and_what_is_left_of_it_once() -> None:
 def test_stylus_by_hand() -> None:
     """The three nearest of four; two of one category share 0.64, the third has it alone."""
     entries = [Named(n, category=c) for n, c in (("a", "x"), ("b", "y"), ("c", "x"), ("d", "y"))]
-    keys = torch.tensor([at(0.8), at(0.7), at(0.6), at(0.5)])
+    keys = np.array([at(0.8), at(0.7), at(0.6), at(0.5)])
     route = stylus("p", entries, keys, KnownEncoder({"p": [1.0, 0.0]}))
     assert route.weights == pytest.approx({"a": 0.32, "b": 0.64, "c": 0.32})
     assert route.candidates[3].left_out == "score 0.5 is not among the best 3"
 
 
 def test_stylus_takes_loras_without_a_category_one_by_one() -> None:
-    keys = torch.tensor([at(0.8), at(0.7)])
+    keys = np.array([at(0.8), at(0.7)])
     route = stylus("p", [Named("a"), Named("b")], keys, KnownEncoder({"p": [1.0, 0.0]}))
     assert route.weights == pytest.approx({"a": 0.64, "b": 0.64})
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -50,7 +50,7 @@ def minilm() -> Encoder:
 def ask(
     prompt: str, encoder: Encoder, loras: tuple[Described, ...] = LORAS, **options: Any
 ) -> Route:
-    return phrases(prompt, loras, torch.zeros(len(loras), 1), encoder, **options)
+    return phrases(prompt, loras, np.zeros((len(loras), 1)), encoder, **options)
 
 
 @pytest.mark.parametrize(

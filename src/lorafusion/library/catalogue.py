@@ -6,8 +6,8 @@ import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.errors import EmptyLibrary, UnknownName, UnreadableFile, WrongBase
 from lorafusion.library.entry import Entry
@@ -74,7 +74,7 @@ class Library:
                 f"{self.folder}: none of its {len(seen.items)} files can be used; "
                 f"{first.path.name}: {first.reading.problem}"
             )
-        self._keys: dict[str, Float[Tensor, "n d"]] = {}
+        self._keys: dict[str, Float[np.ndarray, "n d"]] = {}
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -141,7 +141,7 @@ class Library:
         rest._keys = {}
         return rest
 
-    def keys(self, encoder: Encoder) -> Float[Tensor, "n d"]:
+    def keys(self, encoder: Encoder) -> Float[np.ndarray, "n d"]:
         """The key vectors, in the order of iteration: [n, d], float32, rows of length 1.
 
         Each is computed once and stored, and computed anew when its text or the encoder changes.

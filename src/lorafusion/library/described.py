@@ -13,17 +13,19 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.errors import BadOption, RunError, UnknownName, UnreadableFile
 from lorafusion.library.keys import Encoder, key_vectors
 from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
-from lorafusion.lora import LoRA
 from lorafusion.registry import unknown
+
+if TYPE_CHECKING:
+    from lorafusion.lora import LoRA
 
 FIELDS = ("name", "category", "text", "triggers")
 
@@ -90,7 +92,7 @@ class Catalogue:
         """All names, sorted."""
         return list(self._entries)
 
-    def keys(self, encoder: Encoder) -> Float[Tensor, "n d"]:
+    def keys(self, encoder: Encoder) -> Float[np.ndarray, "n d"]:
         """The vectors of the texts, in the order of iteration: [n, d]; not for an empty catalogue.
 
         Raises:

@@ -7,11 +7,11 @@ precomputed and stored".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
+from numpy.typing import ArrayLike
 
 from lorafusion.errors import RunError
 from lorafusion.library.store import KeyStore
@@ -28,11 +28,13 @@ class Encoder(Protocol):
         An empty id says that no fingerprint can be had: nothing is then stored.
         """
 
-    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
-        """One row a text: [n, d], float32 on the CPU, each of length 1."""
+    def encode(self, texts: Sequence[str]) -> ArrayLike:
+        """One row a text: [n, d], each of length 1; a tensor, an array, or what numpy makes one of."""
 
 
-def key_vectors(texts: Sequence[str], encoder: Encoder, store: KeyStore) -> Float[Tensor, "n d"]:
+def key_vectors(
+    texts: Sequence[str], encoder: Encoder, store: KeyStore
+) -> Float[np.ndarray, "n d"]:
     """The vectors of texts, from the store or else from the encoder: [n, d] for n >= 1 texts.
 
     Raises:
@@ -49,11 +51,11 @@ def key_vectors(texts: Sequence[str], encoder: Encoder, store: KeyStore) -> Floa
         # Only a damaged store answers with another width than the encoder that it was filled by.
         vectors = {text: encode_alone(text, encoder) for text in dict.fromkeys(texts)}
         store.write(ident, vectors)
-    return torch.stack([vectors[text] for text in texts])
+    return np.stack([vectors[text] for text in texts])
 
 
-def encode_alone(text: str, encoder: Encoder) -> Float[Tensor, " d"]:
-    """One text encoded by itself: [d].
+def encode_alone(text: str, encoder: Encoder) -> Float[np.ndarray, " d"]:
+    """One text encoded by itself: [d], float32.
 
     The last bits of an encoder's answer depend on what else is in the batch. Alone, a key depends
     on its text only and not on which other keys happened to be missing from the store.
@@ -61,10 +63,18 @@ def encode_alone(text: str, encoder: Encoder) -> Float[Tensor, " d"]:
     Raises:
         RunError: the encoder answered with something else than one finite vector.
     """
-    rows = encoder.encode([text])
-    if rows.ndim != 2 or len(rows) != 1 or not torch.isfinite(rows).all():
+    rows = rows_of(encoder.encode([text]))
+    if rows.ndim != 2 or len(rows) != 1 or not np.isfinite(rows).all():
         raise RunError(
             f"encoder {encoder.id!r} answered {text!r} with shape {list(rows.shape)} or a value "
             f"that is not finite; expected one finite row"
         )
-    return rows[0].detach().to("cpu", torch.float32)
+    return rows[0]
+
+
+def rows_of(answer: ArrayLike) -> Float[np.ndarray, "*shape"]:
+    """What an encoder answered, as float32; tensors of any device and precision too."""
+    given: Any = answer
+    if hasattr(given, "detach"):  # torch, which need not be imported to be read
+        given = given.detach().cpu().float().numpy()
+    return np.asarray(given, np.float32)

@@ -13,9 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.library import database
 from lorafusion.library.cachefolder import cache_folder
@@ -46,7 +44,7 @@ class KeyStore:
         self._path = path
         self._warned = False
 
-    def read(self, encoder: str, texts: Sequence[str]) -> dict[str, Float[Tensor, " d"]]:
+    def read(self, encoder: str, texts: Sequence[str]) -> dict[str, Float[np.ndarray, " d"]]:
         """Text -> stored vector [d], float32, bit for bit as it was written; only those it has."""
         if not encoder:
             return {}
@@ -64,7 +62,7 @@ class KeyStore:
             self._warn("read", error)
         return _vectors(rows)
 
-    def write(self, encoder: str, vectors: Mapping[str, Float[Tensor, " d"]]) -> None:
+    def write(self, encoder: str, vectors: Mapping[str, Float[np.ndarray, " d"]]) -> None:
         """Store vectors, all or none, in place of those of the same encoder and text."""
         if not encoder:
             return
@@ -104,11 +102,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _bytes(vector: Float[Tensor, " d"]) -> bytes:
-    return vector.detach().cpu().numpy().astype("<f4").tobytes()
+def _bytes(vector: Float[np.ndarray, " d"]) -> bytes:
+    return vector.astype("<f4").tobytes()
 
 
-def _vectors(rows: Mapping[str, object]) -> dict[str, Float[Tensor, " d"]]:
+def _vectors(rows: Mapping[str, object]) -> dict[str, Float[np.ndarray, " d"]]:
     """The vectors of rows; without those that are no unit vectors and so were damaged.
 
     Rows of one length are taken together: one by one, those of ten thousand LoRAs take seconds.
@@ -117,11 +115,10 @@ def _vectors(rows: Mapping[str, object]) -> dict[str, Float[Tensor, " d"]]:
     for text, row in rows.items():
         if isinstance(row, bytes) and row and not len(row) % 4:
             by_size.setdefault(len(row), []).append(text)
-    found: dict[str, Float[Tensor, " d"]] = {}
+    found: dict[str, Float[np.ndarray, " d"]] = {}
     for size, texts in by_size.items():
         joined = b"".join(row for text in texts if isinstance(row := rows[text], bytes))
         table = np.frombuffer(joined, dtype="<f4").astype(np.float32).reshape(-1, size // 4)
         sound = np.abs(np.sqrt(np.einsum("ij,ij->i", table, table)) - 1.0) < 1e-3
-        vectors = torch.from_numpy(table).unbind()
-        found |= {text: vectors[i] for i, text in enumerate(texts) if sound[i]}
+        found |= {text: table[i] for i, text in enumerate(texts) if sound[i]}
     return found

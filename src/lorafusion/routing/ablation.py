@@ -10,28 +10,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
+from numpy.typing import ArrayLike
 
 from lorafusion.errors import BadOption
-from lorafusion.library.keys import Encoder, encode_alone
+from lorafusion.library.keys import Encoder, encode_alone, rows_of
 from lorafusion.plan import Candidate, Route, Source
-from lorafusion.routing.cosine import cosines
+from lorafusion.routing.cosine import cosines, softmax
 
 
 @runtime_checkable
 class Lengthy(Protocol):
     """An encoder that can tell how long its vectors were before they were brought to length 1."""
 
-    def lengths(self, texts: Sequence[str]) -> Float[Tensor, " n"]:
-        """One length a text."""
+    def lengths(self, texts: Sequence[str]) -> ArrayLike:
+        """One length a text: [n]."""
 
 
 def ablation(
     prompt: str,
     entries: Sequence[Source],
-    keys: Float[Tensor, "n d"],
+    keys: Float[np.ndarray, "n d"],
     encoder: Encoder,
     *,
     similarity: str = "cosine",
@@ -61,13 +61,13 @@ def ablation(
     scores = cosines(encode_alone(prompt, encoder), keys)
     if similarity == "dot":
         scores = scores * _lengths(prompt, entries, encoder)
-    weights = torch.softmax(scores, 0) if normalise == "softmax" else _by_sum(scores)
+    weights = softmax(scores) if normalise == "softmax" else _by_sum(scores)
     order = sorted(range(len(entries)), key=lambda i: (-float(scores[i]), entries[i].name))
     candidates = (Candidate(entries[i], float(scores[i]), float(weights[i])) for i in order)
     return Route(prompt, tuple(candidates), f"ablation(similarity={similarity})")
 
 
-def _lengths(prompt: str, entries: Sequence[Source], encoder: Encoder) -> Float[Tensor, " n"]:
+def _lengths(prompt: str, entries: Sequence[Source], encoder: Encoder) -> Float[np.ndarray, " n"]:
     """|Q| |K_i|: [n]."""
     if not isinstance(encoder, Lengthy):
         raise BadOption(
@@ -75,11 +75,11 @@ def _lengths(prompt: str, entries: Sequence[Source], encoder: Encoder) -> Float[
             "sentence-transformers model, such as minilm"
         )
     texts = [str(getattr(entry, "text", entry.name)) for entry in entries]
-    found = encoder.lengths([prompt, *texts]).double()
+    found = rows_of(encoder.lengths([prompt, *texts])).astype(np.float64)
     return found[0] * found[1:]
 
 
-def _by_sum(scores: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+def _by_sum(scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     total = float(scores.sum())
     if total == 0:
         raise BadOption("the scores sum to 0; normalise='sum' cannot divide by that; use softmax")

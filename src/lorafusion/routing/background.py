@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lorafusion.library.keys import Encoder, key_vectors
+from lorafusion.library.keys import Encoder, key_vectors, rows_of
 from lorafusion.library.store import KeyStore
 from lorafusion.routing.product import Product
 from lorafusion.routing.words import WORD, stem
@@ -66,7 +66,7 @@ class Background:
         self.vectors = (
             _together(self.phrases, encoder.id, quick)
             if quick
-            else key_vectors(self.phrases, encoder, KeyStore())
+            else torch.from_numpy(key_vectors(self.phrases, encoder, KeyStore()))
         )
         self._product = Product(self.vectors)
         self.unit = float(self.measure(self.vectors)[1].mean())
@@ -123,9 +123,9 @@ def _together(
     store = KeyStore()
     known = store.read(name, texts)
     if len(known) < len(texts):
-        known = dict(zip(texts, quick(texts), strict=True))
+        known = dict(zip(texts, rows_of(quick(texts)), strict=True))
         store.write(name, known)
-    return torch.stack([known[text] for text in texts])
+    return torch.from_numpy(np.stack([known[text] for text in texts]))
 
 
 _BACKGROUNDS: list[tuple[Encoder, Background]] = []

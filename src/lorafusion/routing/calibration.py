@@ -17,9 +17,8 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.errors import NotWritable, RunError
 from lorafusion.library.cachefolder import cache_folder
@@ -98,14 +97,14 @@ def probes() -> tuple[tuple[str, str], ...]:
     return tuple((thing, asking) for thing, _, asking in rows)
 
 
-def fitted(scores: Float[Tensor, "p p"]) -> Calibration:
+def fitted(scores: Float[np.ndarray, "p p"]) -> Calibration:
     """The calibration by which wrong pairs hardly ever pass.
 
     Args:
         scores: of asking i with thing j; right where i = j.
     """
-    wrong = scores[~torch.eye(len(scores), dtype=torch.bool)].double()
-    start = float(wrong.quantile(1 - TAIL))
+    wrong = scores[~np.eye(len(scores), dtype=bool)].astype(np.float64)
+    start = float(np.quantile(wrong, 1 - TAIL))
     # Of an exponential tail the mean excess is its scale, the score by which chances fall e-fold.
     scale = max(float((wrong[wrong > start] - start).mean()), _FLATTEST)
     threshold = start + scale * math.log(TAIL * COMPARISONS / FALSE)

@@ -9,20 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
-from torch.nn import functional
 
 from lorafusion.errors import BadOption
 from lorafusion.library.keys import Encoder, encode_alone
 from lorafusion.plan import Candidate, Route, Source
 
+TINY = 1e-12
+"""Lengths below this count as none."""
+
 
 def cosine(
     prompt: str,
     entries: Sequence[Source],
-    keys: Float[Tensor, "n d"],
+    keys: Float[np.ndarray, "n d"],
     encoder: Encoder,
     *,
     temperature: float = 1.0,
@@ -66,17 +67,29 @@ def cosine(
 
 
 def softmax_of_cosines(
-    query: Float[Tensor, " d"], keys: Float[Tensor, "n d"], temperature: float = 1.0
-) -> Float[Tensor, " n"]:
+    query: Float[np.ndarray, " d"], keys: Float[np.ndarray, "n d"], temperature: float = 1.0
+) -> Float[np.ndarray, " n"]:
     """Equation 1's weights: softmax over i of cos(Q, K_i) / temperature, in float64: [n]."""
-    return torch.softmax(cosines(query, keys) / temperature, 0)
+    return softmax(cosines(query, keys) / temperature)
 
 
-def cosines(query: Float[Tensor, " d"], keys: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+def softmax(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """exp(v_i) / sum_j exp(v_j): [n]."""
+    shares = np.exp(values - values.max(initial=-np.inf))
+    return shares / shares.sum()
+
+
+def cosines(
+    query: Float[np.ndarray, " d"], keys: Float[np.ndarray, "n d"]
+) -> Float[np.ndarray, " n"]:
     """Q · K_i / (|Q| |K_i|) in float64: [n]; 0 where a vector has no length."""
-    q = functional.normalize(query.double(), dim=0)
     # Row by row and not as a matrix product, so that a score does not depend on the other keys.
-    return (functional.normalize(keys.double(), dim=1) * q).sum(1).clamp(-1.0, 1.0)
+    return (_unit(keys) * _unit(query)).sum(-1).clip(-1.0, 1.0)
+
+
+def _unit(rows: Float[np.ndarray, "*n d"]) -> Float[np.ndarray, "*n d"]:
+    rows = rows.astype(np.float64)
+    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), TINY)
 
 
 def _left_out(scores: Sequence[float], top_k: int | None, threshold: float | None) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lorafusion.library.keys import Encoder, key_vectors
+from lorafusion.library.keys import Encoder, key_vectors, rows_of
 from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
@@ -92,7 +92,7 @@ class Keyring:
         self.spelling = Spelling(vocabulary, encoder)
         self._encoder = quickly(encoder)
         self._background = background(encoder)
-        keys = key_vectors(flat, self._encoder, KeyStore())
+        keys = torch.from_numpy(key_vectors(flat, self._encoder, KeyStore()))
         self._product = Product(keys)
         self._columns = _columns(texts, flat)
         self._keyless = [i for i, owned in enumerate(texts) if not owned]  # of blank names
@@ -122,7 +122,8 @@ class Keyring:
         phrases = sorted(said - self._known.keys() - set(texts))
         if not phrases:
             return {}
-        return dict(zip(phrases, key_vectors(phrases, self._encoder, KeyStore()), strict=True))
+        rows = torch.from_numpy(key_vectors(phrases, self._encoder, KeyStore()))
+        return dict(zip(phrases, rows, strict=True))
 
     def _against(self, keys: Float[Tensor, "k d"]) -> Against:
         """How near ordinary phrases come to the keys, and which of them ask for a LoRA."""
@@ -171,7 +172,7 @@ class Keyring:
             self.forget()
             fresh = [text for text in dict.fromkeys(spans) if text not in self._spans]
         if fresh:
-            rows = self._encoder.encode(fresh).to("cpu", torch.float32)
+            rows = torch.from_numpy(rows_of(self._encoder.encode(fresh)))
             self._spans.update(zip(fresh, rows, strict=True))
         return torch.stack([self._spans[text] for text in spans])
 

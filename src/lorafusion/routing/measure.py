@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 
 from lorafusion.library.described import Described
 from lorafusion.library.keys import Encoder
@@ -33,8 +33,8 @@ def measure(encoder: Encoder) -> Measured:
     """Ask for each probe in other words, and see how well it is told from the others."""
     pairs = probes()
     ring = Keyring([Described(thing, "", thing, ()) for thing, _ in pairs], encoder)
-    scores = torch.from_numpy(ring.scores([asking.casefold() for _, asking in pairs])[0])
+    scores = ring.scores([asking.casefold() for _, asking in pairs])[0]
     calibration = fitted(scores)
-    found = float((scores.diagonal() >= calibration.threshold).double().mean())
-    best = float((scores.argmax(1) == scores.new_tensor(range(len(pairs)))).double().mean())
+    found = float((scores.diagonal() >= calibration.threshold).mean())
+    best = float((scores.argmax(1) == np.arange(len(pairs))).mean())
     return Measured(calibration, found, best, len(pairs))

@@ -15,9 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.library.keys import Encoder, encode_alone
 from lorafusion.plan import Route, Source
@@ -38,7 +37,7 @@ SHORTEST = 5
 def paw(
     prompt: str,
     entries: Sequence[Source],
-    keys: Float[Tensor, "n d"],  # noqa: ARG001 - every router has these; here the prompt meets itself
+    keys: Float[np.ndarray, "n d"],  # noqa: ARG001 - every router has these; here the prompt meets itself
     encoder: Encoder,
     *,
     threshold: float | None = None,
@@ -65,7 +64,7 @@ def paw(
     texts = [text for text in dict.fromkeys(left.values()) if text != whole and not _short(text)]
     importance = {text: ALL_OF_IT for text in left.values() if _short(text)} | {whole: 0.0}
     if texts:
-        vectors = torch.stack([encode_alone(text, encoder) for text in texts])
+        vectors = np.stack([encode_alone(text, encoder) for text in texts])
         near = cosines(encode_alone(prompt, encoder), vectors)
         importance |= dict(zip(texts, (1.0 - near).tolist(), strict=True))
     scores = [

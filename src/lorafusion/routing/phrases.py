@@ -9,11 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
-from lorafusion.library.keys import Encoder
+from lorafusion.library.keys import Encoder, rows_of
 from lorafusion.plan import Route
 
 LONGEST = 4
@@ -34,7 +33,9 @@ _CLAUSE = re.compile(r"[^,.;:!?()\[\]{}|\"\n]+")
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")  # noqa: RUF001 - prompts have typographic apostrophes
 
 
-def with_phrases(route: Route, keys: Mapping[str, Float[Tensor, " d"]], encoder: Encoder) -> Route:
+def with_phrases(
+    route: Route, keys: Mapping[str, Float[np.ndarray, " d"]], encoder: Encoder
+) -> Route:
     """The same route with the best phrase at each chosen LoRA that has none yet.
 
     Args:
@@ -45,8 +46,8 @@ def with_phrases(route: Route, keys: Mapping[str, Float[Tensor, " d"]], encoder:
     spans = spans_of(route.prompt)
     if not names or not spans:
         return route
-    vectors = encoder.encode(spans).float().cpu()
-    fits = vectors @ torch.stack([keys[name] for name in names]).T  # [spans, names]
+    vectors = rows_of(encoder.encode(spans))
+    fits = vectors @ np.stack([keys[name] for name in names]).T  # [spans, names]
     best = {name: spans[_best(fits[:, i], spans)] for i, name in enumerate(names)}
     return replace(
         route,
@@ -73,7 +74,7 @@ def spans_of(prompt: str) -> list[str]:
     return list(found.values())[:MOST]
 
 
-def _best(fits: Float[Tensor, " s"], spans: list[str]) -> int:
+def _best(fits: Float[np.ndarray, " s"], spans: list[str]) -> int:
     """Of the spans that fit nearly as well as the best: the shortest, the best, the first."""
     values = fits.tolist()
     near = [i for i, value in enumerate(values) if value >= max(values) - NEAR]

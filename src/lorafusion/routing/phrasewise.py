@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from heapq import merge
 
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.errors import BadOption, UnknownName
 from lorafusion.library.keys import Encoder
@@ -32,7 +32,7 @@ CLEAR = 5.0
 def phrases(
     prompt: str,
     entries: Sequence[Source],
-    keys: Float[Tensor, "n d"],  # noqa: ARG001 - every router is called alike
+    keys: Float[np.ndarray, "n d"],  # noqa: ARG001 - every router is called alike
     encoder: Encoder,
     *,
     budget: str = "full",

@@ -15,9 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.library.keys import Encoder, encode_alone
 from lorafusion.plan import Route, Source
@@ -29,7 +28,7 @@ from lorafusion.routing.triggers import triggers_of
 def ptw(
     prompt: str,
     entries: Sequence[Source],
-    keys: Float[Tensor, "n d"],  # noqa: ARG001 - every router has these; here triggers are the keys
+    keys: Float[np.ndarray, "n d"],  # noqa: ARG001 - every router has these; here triggers are the keys
     encoder: Encoder,
     *,
     threshold: float | None = None,
@@ -71,6 +70,6 @@ def ptw(
 
 
 @lru_cache(maxsize=4)
-def _vectors(texts: tuple[str, ...], encoder: Encoder) -> Float[Tensor, "n d"]:
+def _vectors(texts: tuple[str, ...], encoder: Encoder) -> Float[np.ndarray, "n d"]:
     """Triggers as vectors [n, d], encoded once for a library."""
-    return torch.stack([encode_alone(text, encoder) for text in texts])
+    return np.stack([encode_alone(text, encoder) for text in texts])

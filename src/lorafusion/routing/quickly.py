@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from jaxtyping import Float
-from torch import Tensor
+from numpy.typing import ArrayLike
 
 from lorafusion.library.keys import Encoder
 
@@ -18,12 +17,12 @@ class Quickly:
         quick: texts -> unit rows, nearly those of `encode`.
     """
 
-    def __init__(self, encoder: Encoder, quick: Callable[..., Float[Tensor, "n d"]]) -> None:
+    def __init__(self, encoder: Encoder, quick: Callable[..., ArrayLike]) -> None:
         self.id = f"{encoder.id}, quick" if encoder.id else ""
         self._quick = quick
 
-    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
-        """One row a text: [n, d], each of length 1."""
+    def encode(self, texts: Sequence[str]) -> ArrayLike:
+        """One row a text: [n, d], each of length 1; as the encoder's `quick` has them."""
         return self._quick(texts)
 
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.library.keys import Encoder, encode_alone
 from lorafusion.plan import Route, Source
@@ -33,7 +33,7 @@ SHARE = 0.8
 def stylus(
     prompt: str,
     entries: Sequence[Source],
-    keys: Float[Tensor, "n d"],
+    keys: Float[np.ndarray, "n d"],
     encoder: Encoder,
     *,
     top_k: int | None = 3,

@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from lorafusion.library.keys import Encoder
 from lorafusion.plan import Route, Source
@@ -20,7 +20,7 @@ from lorafusion.routing.ranked import ranked
 def triggers(
     prompt: str,
     entries: Sequence[Source],
-    keys: Float[Tensor, "n d"],  # noqa: ARG001 - every router has these; words need no vectors
+    keys: Float[np.ndarray, "n d"],  # noqa: ARG001 - every router has these; words need no vectors
     encoder: Encoder,  # noqa: ARG001 - as keys
     *,
     threshold: float | None = None,
