@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lorafusion.routing.background import ordinary_words
@@ -75,7 +75,7 @@ def read(prompt: str, names: frozenset[str] = frozenset()) -> list[Span]:
         before: list[Word] = []
         for chunk, is_denied in chunks(words):
             stress = stresses[chunk[0].start]
-            if before and not is_denied:
+            if before and not is_denied and _say(before, framing) and _say(chunk, framing):
                 found += _joined(prompt, before, chunk, count)
             found += _spans(chunk, (count, stress, is_denied), framing)
             before = [] if is_denied else chunk
@@ -113,7 +113,7 @@ def _spans(
     split = [i for i, word in enumerate(chunk) if word.low == "of"]
     for first, end in _parts(chunk, split):
         part = chunk[first:end]
-        if all(word.low in framing or word.low.isdigit() for word in part):
+        if not _say(part, framing):
             continue
         yield Span(
             " ".join(word.text for word in part),
@@ -125,6 +125,11 @@ def _spans(
             stress,
             denied,
         )
+
+
+def _say(words: Sequence[Word], framing: frozenset[str]) -> bool:
+    """Whether some of the words do more than frame or count."""
+    return not all(word.low in framing or word.low.isdigit() for word in words)
 
 
 def _parts(chunk: list[Word], split: list[int]) -> Iterator[tuple[int, int]]:
