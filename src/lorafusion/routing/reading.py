@@ -101,7 +101,10 @@ def _joined(prompt: str, first: list[Word], second: list[Word], count: int) -> I
     """Two neighbouring phrases as one: "a jacket with sequins", "a chef who has tattoos"."""
     places = (*(word.place for word in first), *(word.place for word in second))
     start, end = first[0].start, second[-1].end
-    if len(places) <= WIDEST and places[len(first)] - first[-1].place <= NEAR:
+    between = prompt[first[-1].end : second[0].start].casefold().split()
+    # "pen and ink" may be one thing, "a pen and an ink pot" are two
+    two = len(between) > 1 and not {"and", "or"}.isdisjoint(between)
+    if len(places) <= WIDEST and places[len(first)] - first[-1].place <= NEAR and not two:
         yield Span(" ".join(prompt[start:end].split()), start, end, places, JOINED - count, True)
 
 
