@@ -24,6 +24,8 @@ def denied(prompt: str) -> list[str]:
         ("a photo of a cat", ["cat"]),
         ("the crown of the tree", ["crown of the tree"]),
         ("a lion and a bear in the city", ["lion", "bear", "city"]),
+        ("a lion in front of a tower, on top of it", ["lion", "tower"]),
+        ("a cat dressed in a scarf", ["cat", "scarf"]),
         ("the of a", []),
         ("☂ ☂", []),
     ],
@@ -53,6 +55,27 @@ def test_words_that_frame_and_verbs_at_the_end_do_not_hide_what_a_phrase_is_abou
 
 def test_a_new_article_begins_a_new_phrase() -> None:
     assert phrases("on the lake the boats") == ["lake", "boats"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("a style of baroque", set()),
+        ("an old clock and a cat", set()),
+        ("pen and ink", {"pen and ink"}),
+    ],
+)
+def test_pairs_that_say_nothing_more_are_not_read(prompt: str, expected: set[str]) -> None:
+    singles = set(phrases(prompt))
+    pairs = {span.text for span in read(prompt) if span.chunk < 0}
+    assert pairs == expected
+    assert singles
+
+
+def test_a_name_of_a_lora_makes_a_pair_of_a_word_that_else_frames() -> None:
+    pairs = {span.text for span in read("a sketch of a cat", frozenset({"sketch"}))}
+    assert "sketch of a cat" in pairs
+    assert "sketch of a cat" not in {span.text for span in read("a sketch of a cat")}
 
 
 def test_neighbouring_phrases_are_also_read_as_one() -> None:

@@ -55,7 +55,9 @@ DEFAULT = Calibration(threshold=2.0, slope=0.87)
 def calibration_of(encoder: Encoder) -> Calibration:
     """What was measured for this encoder, else the default."""
     try:
-        found = _read(cache_folder() / FILE, encoder.id)
+        path = cache_folder() / FILE
+        state = path.stat()
+        found = _read(path, encoder.id, (state.st_mtime_ns, state.st_size, state.st_ino))
     except (OSError, RuntimeError):  # no cache folder: nothing was stored
         return DEFAULT
     return found or DEFAULT
@@ -111,7 +113,9 @@ def fitted(scores: Float[np.ndarray, "p p"]) -> Calibration:
     return Calibration(round(threshold, 2), round(scale, 2))
 
 
-def _read(path: Path, ident: str) -> Calibration | None:
+@lru_cache(maxsize=8)
+def _read(path: Path, ident: str, stamp: tuple[int, ...]) -> Calibration | None:  # noqa: ARG001
+    # `stamp` is another one when the file is: a prompt need not read it again
     found = _content(path).get(ident) if ident else None
     if not isinstance(found, dict):
         return None

@@ -12,6 +12,7 @@ from lorafusion.routing.words import (
     LINKS,
     NEGATORS,
     OPENERS,
+    PLACING,
     VERBS,
     means,
 )
@@ -49,7 +50,14 @@ def chunks(words: list[Word]) -> Iterator[tuple[list[Word], bool]]:
         denies = denies or (
             word.low == "zero" and pair[1].endswith("s")
         )  # "the zero suit" does not
-        breaks = word.low in LINKS or word.low in VERBS or denies or word.low.endswith("-less")
+        placing = index > 0 and (words[index - 1].low, *pair) in PLACING
+        breaks = (
+            placing
+            or word.low in LINKS
+            or word.low in VERBS
+            or denies
+            or word.low.endswith("-less")
+        )
         ing = word.low.endswith("ing") and len(word.low) > 5 and word.low not in _NOUNS_IN_ING
         joins = word.low == "of" and bool(chunk) and chunk[-1].low not in FRAMES
         opens = word.low in OPENERS and bool(chunk) and chunk[-1].low != "of"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lorafusion.library.keys import Encoder, key_vectors, rows_of
 from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
-from lorafusion.routing.background import NEAREST, background, rivals, spread, symmetric
+from lorafusion.routing.background import NEAREST, RIVALS, background, rivals, spread, symmetric
 from lorafusion.routing.product import Product
 from lorafusion.routing.quickly import Quickly, quickly
 from lorafusion.routing.reading import read
@@ -31,6 +33,7 @@ ASKS = 5.0
 """Deviations from which on an ordinary phrase is itself another word for a LoRA."""
 SHORT = 8
 """Words up to which the beginning of a text is a key of its own."""
+Array = NDArray[Any]
 _PARTS = re.compile(r"[,.;:\n|(]+")
 _REMEMBERED = 20_000
 _READ = 2_000
@@ -106,10 +109,12 @@ class Keyring:
         self._known: dict[str, Tensor] = dict(zip(self._background.phrases, ordinary, strict=True))
         self._known |= dict(zip(flat, keys, strict=True)) | self._phrases(flat)
         self._spans = dict(self._known)
+        self._near: dict[str, tuple[Array, ...]] = {}
 
     def forget(self) -> None:
-        """Let go of the vectors of all spans but keys, phrases of them and ordinary ones."""
+        """Let go of all spans but keys, phrases of them and ordinary ones."""
         self._spans = dict(self._known)
+        self._near = {text: near for text, near in self._near.items() if text in self._known}
 
     def _phrases(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Phrase of the keys -> its vector, kept like a key: a third of what prompts say is among them.
@@ -152,10 +157,10 @@ class Keyring:
             return np.zeros((0, self.count), np.float32), np.zeros((0, self.count), np.float32)
         vectors = self._vectors(spans)
         keyed = self._product(vectors).numpy()
-        near, at = self._background.nearest(vectors)
-        fits = symmetric(keyed, _arrays(spread(near)), self._measured)
+        near, at, mean, deviation = self._beside(spans, vectors)
+        fits = symmetric(keyed, (mean, deviation), self._measured)
         cosines = self._best(keyed)
-        ahead = cosines - rivals(near.numpy(), at.numpy(), self._asking)
+        ahead = cosines - rivals(near, at, self._asking)
         return (1 - AHEAD) * self._best(fits) + AHEAD * (ahead / self._background.unit), cosines
 
     def _best(self, values: Float[np.ndarray, "s k"]) -> Float[np.ndarray, "s n"]:
@@ -164,6 +169,20 @@ class Keyring:
             np.maximum(best, values.take(column, axis=1), out=best)
         best[:, self._keyless] = -np.inf
         return best
+
+    def _beside(self, spans: Sequence[str], vectors: Float[Tensor, "s d"]) -> list[Array]:
+        """Spans beside ordinary phrases: the nearest, which these are, mean and deviation; remembered.
+
+        Returns:
+            [s, r], [s, r], [s] and [s].
+        """
+        fresh = [row for row, text in enumerate(spans) if text not in self._near]
+        if fresh:
+            near, at = self._background.nearest(vectors[fresh])
+            parts = (near[:, :RIVALS], at[:, :RIVALS], *spread(near))
+            told = zip(*(part.numpy() for part in parts), strict=True)
+            self._near.update(zip([spans[row] for row in fresh], told, strict=True))
+        return [np.array(part) for part in zip(*(self._near[text] for text in spans), strict=True)]
 
     def _vectors(self, spans: Sequence[str]) -> Float[Tensor, "s d"]:
         """Vectors of spans; those that were met before are remembered, the others encoded at once."""

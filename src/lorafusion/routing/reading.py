@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lorafusion.routing.background import ordinary_words
@@ -75,7 +75,7 @@ def read(prompt: str, names: frozenset[str] = frozenset()) -> list[Span]:
         before: list[Word] = []
         for chunk, is_denied in chunks(words):
             stress = stresses[chunk[0].start]
-            if before and not is_denied:
+            if before and not is_denied and _say(before, framing) and _say(chunk, framing):
                 found += _joined(prompt, before, chunk, count)
             found += _spans(chunk, (count, stress, is_denied), framing)
             before = [] if is_denied else chunk
@@ -101,7 +101,10 @@ def _joined(prompt: str, first: list[Word], second: list[Word], count: int) -> I
     """Two neighbouring phrases as one: "a jacket with sequins", "a chef who has tattoos"."""
     places = (*(word.place for word in first), *(word.place for word in second))
     start, end = first[0].start, second[-1].end
-    if len(places) <= WIDEST and places[len(first)] - first[-1].place <= NEAR:
+    between = prompt[first[-1].end : second[0].start].casefold().split()
+    # "pen and ink" may be one thing, "a pen and an ink pot" are two
+    two = len(between) > 1 and not {"and", "or"}.isdisjoint(between)
+    if len(places) <= WIDEST and places[len(first)] - first[-1].place <= NEAR and not two:
         yield Span(" ".join(prompt[start:end].split()), start, end, places, JOINED - count, True)
 
 
@@ -113,7 +116,7 @@ def _spans(
     split = [i for i, word in enumerate(chunk) if word.low == "of"]
     for first, end in _parts(chunk, split):
         part = chunk[first:end]
-        if all(word.low in framing or word.low.isdigit() for word in part):
+        if not _say(part, framing):
             continue
         yield Span(
             " ".join(word.text for word in part),
@@ -125,6 +128,11 @@ def _spans(
             stress,
             denied,
         )
+
+
+def _say(words: Sequence[Word], framing: frozenset[str]) -> bool:
+    """Whether some of the words do more than frame or count."""
+    return not all(word.low in framing or word.low.isdigit() for word in words)
 
 
 def _parts(chunk: list[Word], split: list[int]) -> Iterator[tuple[int, int]]:

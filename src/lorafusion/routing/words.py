@@ -19,9 +19,12 @@ underneath until up upon via when where which while who whom whose with within
 LINKS = frozenset(_LINKS.split())
 """Words that part phrases: prepositions, conjunctions, relative pronouns."""
 
+PLACING = frozenset({("in", "front", "of"), ("on", "top", "of")})
+"""Three words that are one preposition."""
+
 _VERBS = """
 am appear appears appeared are be been being brings buy buys came can carried carries carry carrying
-come comes could did do does doing done draw eat eats enjoys expect expected fell feel feels fill filled
+clad come comes could did do does doing done draw dressed eat eats enjoys expect expected fell feel feels fill filled
 find finds found gave get gets give gives given go goes going got grab grabs had has have having held
 help hold holding holds is keep keeps leads leaning leans leave leaves left let lets lies look looking
 looks lost love loves made meet meets met make makes may might must please put puts read reads run
@@ -31,7 +34,7 @@ staring stood take takes taking tell tells try turn turns use used uses using wa
 walking walks want wants was wear wearing wears went were will wore would
 """
 VERBS = frozenset(_VERBS.split())
-"""Frequent verbs that part what does from what is done to."""
+"""Frequent verbs, and what is said like one, that part what does from what is done to."""
 
 _FILLERS = """
 a all alone also an another any anybody anyone anything both close each either else ever every everybody
