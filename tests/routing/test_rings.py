@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
-from lorafusion.routing import rings
-from lorafusion.routing.rings import LEAST, MOST, Against, against
+from lorafusion.library.described import Described
+from lorafusion.routing import keyring, rings
+from lorafusion.routing.called import Called
+from lorafusion.routing.keyring import Keyring
+from lorafusion.routing.rings import MOST, Ring, kept, mark
+from tests.library.fakes import CountingEncoder
 
-KEYS, PHRASES, LORAS = LEAST, 13, 700
+LORAS = tuple(
+    Described(f"lora {i}", "", text, (f"trig{i}",) if i % 2 else ())
+    for i, text in enumerate(
+        ["red chalk", "a wide estuary, by night", "red chalks", "", "Ünïcode ☂"]
+    )
+)
 
 
 @pytest.fixture(autouse=True)
@@ -19,66 +30,111 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / rings.FOLDER
 
 
-def parts(seed: int = 0, keys: int = KEYS) -> tuple[torch.Tensor, ...]:
-    draw = torch.Generator().manual_seed(seed)
-    return torch.randn(keys, 4, generator=draw), torch.randn(PHRASES, 4, generator=draw)
+def ring() -> Ring:
+    return Keyring(LORAS, CountingEncoder())._ring
 
 
 class Worker:
     """Makes an answer, and counts how often it had to."""
 
-    def __init__(self) -> None:
-        self.times = 0
+    def __init__(self, answer: Ring) -> None:
+        self.times, self.answer = 0, answer
 
-    def __call__(self) -> Against:
+    def __call__(self) -> Ring:
         self.times += 1
-        draw = torch.Generator().manual_seed(5)
-        asking = torch.rand(LORAS, PHRASES, generator=draw) > 0.5
-        return Against(torch.randn(KEYS, generator=draw), torch.rand(KEYS, generator=draw), asking)
+        return self.answer
 
 
-def same(one: Against, other: Against) -> None:
-    for name in ("mean", "deviation", "asking"):
-        assert torch.equal(getattr(one, name), getattr(other, name)), name
+def get(name: str, work: Callable[[], Ring]) -> Ring:
+    return kept(name, work, Ring.arrays, Ring.of)
+
+
+def same(one: Ring, other: Ring) -> None:
+    for name in (field.name for field in fields(Ring)):
+        a, b = getattr(one, name), getattr(other, name)
+        if isinstance(a, Called):
+            assert a.words == b.words, name
+            assert np.array_equal(a.starts, b.starts), name
+            assert np.array_equal(a.owners, b.owners), name
+        else:
+            assert np.array_equal(np.array(a), np.array(b)), name
 
 
 def test_what_was_worked_out_is_read_bit_for_bit() -> None:
-    work = Worker()
-    same(against(parts(), work), against(parts(), work))
+    work = Worker(ring())
+    same(get("a", work), get("a", work))
     assert work.times == 1
-    against(parts(seed=1), work)
-    against((*parts(), torch.ones(1)), work)
-    assert work.times == 3
-
-
-def test_small_libraries_are_not_stored(cache: Path) -> None:
-    work = Worker()
-    for _ in range(2):
-        against(parts(keys=LEAST - 1), work)
+    get("b", work)
     assert work.times == 2
-    assert not cache.exists()
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"x" * 99])
-def test_a_damaged_file_is_made_anew(damage: bytes, cache: Path) -> None:
-    work = Worker()
-    against(parts(), work)
-    (stored,) = cache.iterdir()
-    stored.write_bytes(damage or stored.read_bytes()[:-40])
-    same(against(parts(), work), work())
-    assert work.times == 3
-    against(parts(), work)
-    assert work.times == 3
+def test_what_has_no_name_is_not_stored(cache: Path) -> None:
+    work = Worker(ring())
+    before = set(cache.iterdir())
+    for _ in range(2):
+        get("", work)
+    assert work.times == 2
+    assert set(cache.iterdir()) == before
+
+
+@pytest.mark.parametrize("damage", ["empty", "short", "other", "header", "bit"])
+def test_a_damaged_file_is_made_anew(damage: str, cache: Path) -> None:
+    work = Worker(ring())
+    get("a", work)
+    stored = cache / "a.safetensors"
+    whole = stored.read_bytes()
+    body = 8 + int.from_bytes(whole[:8], "little")
+    texts = whole.index(b"red chalk", body)
+    stored.write_bytes(
+        {
+            "empty": b"",
+            "short": whole[:-40],
+            "other": b"PK\x03\x04" * 9,
+            "header": (1 << 60).to_bytes(8, "little") + whole[8:],
+            "bit": whole[:texts] + b"s" + whole[texts + 1 :],
+        }[damage]
+    )
+    same(get("a", work), work.answer)
+    assert work.times == 2
+    get("a", work)
+    assert work.times == 2
 
 
 def test_the_last_ones_are_kept_and_a_folder_that_refuses_costs_nothing(cache: Path) -> None:
-    work = Worker()
-    for seed in range(MOST + 2):
-        against(parts(seed), work)
+    work = Worker(ring())
+    for number in range(MOST + 2):
+        get(str(number), work)
     assert len(list(cache.iterdir())) == MOST
     for path in cache.iterdir():
         path.unlink()
     cache.rmdir()
     cache.write_text("no folder")
-    against(parts(), work)
+    get("a", work)
     assert work.times == MOST + 3
+
+
+def test_a_stored_ring_hears_what_a_new_one_hears(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = ["red chalk", "estuary", "☂", "trig1"]
+    small = Keyring(LORAS, CountingEncoder())
+    monkeypatch.setattr(keyring, "_LARGE", len(LORAS))
+    stored = set(cache.iterdir())
+    large = [Keyring(LORAS, CountingEncoder()) for _ in range(2)]
+    assert len(set(cache.iterdir()) - stored) == 1
+    for one in large:
+        for mine, other in zip(one.scores(spans), small.scores(spans), strict=True):
+            assert np.array_equal(mine, other)
+        for text in (*spans, "", "red chalks", "nothing"):
+            assert one.named(text) == small.named(text), text
+            assert one.quoted(text) == small.quoted(text), text
+        assert one.spelling.corrected("estuery") == small.spelling.corrected("estuery") == "estuary"
+    assert large[0].named("red chalk") == [0, 2]
+    assert large[0].quoted("red chalk") == [0]
+
+
+def test_other_texts_and_other_encoders_have_rings_of_their_own() -> None:
+    names = {
+        mark(encoder, told) for encoder in ("one", "two") for told in ([["a", "b"]], [["a"], ["b"]])
+    }
+    assert len(names) == 4

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -21,6 +23,8 @@ from lorafusion.errors import LorafusionError
 from lorafusion.version import __version__
 
 INTERRUPTED = 130
+SHORT = ("explain", "library")
+"""Commands that end soon and may make objects of ten thousand LoRAs."""
 
 app = typer.Typer(
     name="lorafusion",
@@ -72,10 +76,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in options
     if debug:
         words.remove("--debug")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _unswept(words[:1]):
         if not debug:
             warnings.simplefilter("ignore")
         return _run(words, debug)
+
+
+@contextmanager
+def _unswept(command: list[str]) -> Iterator[None]:
+    """Spare a short command the garbage collector, which would look through all its objects many times."""
+    spared = bool(command) and command[0] in SHORT and gc.isenabled()
+    if spared:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if spared:
+            gc.enable()
 
 
 def _run(words: list[str], debug: bool) -> int:

@@ -123,9 +123,11 @@ def open_encoder(name: str, pipe: Any) -> Encoder:
     Raises:
         UnknownName, UnreadableFile: as `encoder_of`.
     """
-    from lorafusion.routing import PipelineEncoder, encoder_of
+    from lorafusion import routing
 
-    return PipelineEncoder(pipe) if name == "pipeline" else encoder_of(name)
+    if name == "pipeline":
+        return routing.PipelineEncoder(pipe)
+    return routing.encoder_of(name)
 
 
 def norm(text: str | None) -> float | Literal["median"] | None:

@@ -52,7 +52,10 @@ def busy(text: str) -> Iterator[None]:
 
 
 def document(content: object) -> None:
-    """Print one JSON document on stdout, indented; the entries of a long list are a line each."""
+    """Print one JSON document on stdout, indented.
+
+    The entries of a long list are a line each; they are objects that begin with the same field.
+    """
     if isinstance(content, dict) and any(_is_long(value) for value in content.values()):
         fields = (f"  {json.dumps(key)}: {_told(value)}" for key, value in content.items())
         sys.stdout.write("{\n" + ",\n".join(fields) + "\n}\n")
@@ -67,8 +70,11 @@ def _is_long(value: object) -> bool:
 def _told(value: object) -> str:
     if not isinstance(value, list) or not _is_long(value):
         return json.dumps(value, indent=2, allow_nan=False).replace("\n", "\n  ")
-    entries = (f"    {json.dumps(entry, allow_nan=False)}" for entry in value)
-    return "[\n" + ",\n".join(entries) + "\n  ]"
+    # All at once, which is quicker, and parted where an entry begins. No string can hold that beginning: a
+    # quote inside of one is escaped, and behind its last one stands no letter.
+    begins = "{" + json.dumps(next(iter(value[0])))
+    entries = json.dumps(value, allow_nan=False)[1:-1].replace(f", {begins}", f",\n    {begins}")
+    return f"[\n    {entries}\n  ]"
 
 
 def json_line(content: object) -> None:

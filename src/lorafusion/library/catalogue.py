@@ -11,11 +11,10 @@ from jaxtyping import Float
 
 from lorafusion.errors import EmptyLibrary, UnknownName, UnreadableFile, WrongBase
 from lorafusion.library.entry import Entry
-from lorafusion.library.keys import Encoder, key_vectors
+from lorafusion.library.keys import Encoder, Remembered
 from lorafusion.library.listing import Listed, listing
 from lorafusion.library.settings import FILE
 from lorafusion.library.sidecars import read_sidecars
-from lorafusion.library.store import KeyStore
 from lorafusion.library.survey import Survey, survey
 from lorafusion.registry import unknown
 
@@ -74,7 +73,7 @@ class Library:
                 f"{self.folder}: none of its {len(seen.items)} files can be used; "
                 f"{first.path.name}: {first.reading.problem}"
             )
-        self._keys: dict[str, Float[np.ndarray, "n d"]] = {}
+        self._keys = Remembered()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -138,7 +137,7 @@ class Library:
         rest.skipped = self.skipped | foreign
         rest.foreign = foreign
         rest._entries = {n: entry for n, entry in self._entries.items() if n not in foreign}
-        rest._keys = {}
+        rest._keys = Remembered()
         return rest
 
     def keys(self, encoder: Encoder) -> Float[np.ndarray, "n d"]:
@@ -149,13 +148,7 @@ class Library:
         Raises:
             RunError: the encoder answered with something else than one finite vector a text.
         """
-        ident = encoder.id
-        if ident in self._keys:
-            return self._keys[ident]
-        keys = key_vectors([entry.text for entry in self], encoder, KeyStore())
-        if ident:  # an encoder without a name may be another one next time
-            self._keys = {ident: keys}
-        return keys
+        return self._keys.of((entry.text for entry in self), encoder)
 
 
 def _check(seen: Survey) -> None:

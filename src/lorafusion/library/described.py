@@ -19,9 +19,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lorafusion.errors import BadOption, RunError, UnknownName, UnreadableFile
-from lorafusion.library.keys import Encoder, key_vectors
+from lorafusion.library.keys import Encoder, Remembered
 from lorafusion.library.naming import words_of_name
-from lorafusion.library.store import KeyStore
 from lorafusion.registry import unknown
 
 if TYPE_CHECKING:
@@ -80,6 +79,7 @@ class Catalogue:
                 )
             found[one.name] = one
         self._entries = dict(sorted(found.items()))
+        self._keys = Remembered()
 
     def __iter__(self) -> Iterator[Described]:
         return iter(self._entries.values())
@@ -98,7 +98,7 @@ class Catalogue:
         Raises:
             RunError: the encoder answered with something else than one finite vector a text.
         """
-        return key_vectors([entry.text for entry in self], encoder, KeyStore())
+        return self._keys.of((entry.text for entry in self), encoder)
 
 
 def _tables(path: Path) -> list[Any]:

@@ -6,7 +6,7 @@ precomputed and stored".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -52,6 +52,28 @@ def key_vectors(
         vectors = {text: encode_alone(text, encoder) for text in dict.fromkeys(texts)}
         store.write(ident, vectors)
     return np.stack([vectors[text] for text in texts])
+
+
+class Remembered:
+    """The key vectors of some texts, remembered for the encoder that was last asked."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Float[np.ndarray, "n d"]] = {}
+
+    def of(self, texts: Iterable[str], encoder: Encoder) -> Float[np.ndarray, "n d"]:
+        """As `key_vectors`, by the user's own store.
+
+        Args:
+            texts: the same at each call; looked at only where they are not remembered.
+            encoder: one that has no id may be another one next time, and is asked each time.
+        """
+        ident = encoder.id
+        if ident in self._known:
+            return self._known[ident]
+        keys = key_vectors(tuple(texts), encoder, KeyStore())
+        if ident:
+            self._known = {ident: keys}
+        return keys
 
 
 def encode_alone(text: str, encoder: Encoder) -> Float[np.ndarray, " d"]:

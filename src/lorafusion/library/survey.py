@@ -13,12 +13,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from lorafusion.library.codeid import code_id
 from lorafusion.library.index import Index, Row, readings
 from lorafusion.library.naming import unique_names
 from lorafusion.library.reading import Reading
 from lorafusion.library.scan import Found, look
 from lorafusion.library.workers import read_files
-from lorafusion.version import __version__
 
 BATCH = 200
 BATCH_SECONDS = 1.0
@@ -106,13 +106,8 @@ def survey(
 
 @lru_cache
 def reader_id() -> str:
-    """Another one whenever readings could differ: the version, its files, and what joins it."""
-    root = Path(__file__).parents[1]
-    parts = [__version__]
-    for part in ("formats", "families", "library"):
-        for path in sorted((root / part).glob("*.py")):
-            seen = path.stat()
-            parts.append(f"{path.name} {seen.st_size} {seen.st_mtime_ns}")
+    """Another one whenever readings could differ: by the code, and by what joins it."""
+    parts = [code_id("formats", "families", "library")]
     for group in ("lorafusion.formats", "lorafusion.families"):
         parts += sorted(point.value for point in metadata.entry_points(group=group))
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()

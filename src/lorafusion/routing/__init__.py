@@ -6,7 +6,9 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lorafusion.errors import BadOption, UnknownName
 from lorafusion.library import Catalogue, Encoder, Library
@@ -15,9 +17,11 @@ from lorafusion.registry import Registry, unknown
 from lorafusion.routing.added import with_triggers
 from lorafusion.routing.phrases import with_phrases
 from lorafusion.routing.pins import alone, pinned, read_pins
-from lorafusion.routing.pipeline_encoder import PipelineEncoder
 from lorafusion.routing.sentence import sentence_encoder
 from lorafusion.routing.tags import require_text
+
+if TYPE_CHECKING:
+    from lorafusion.routing.pipeline_encoder import PipelineEncoder as PipelineEncoder
 
 Router = Callable[..., Route]
 """``router(prompt, entries, keys, encoder, **options) -> Route``; a row of keys for each entry."""
@@ -39,9 +43,23 @@ ROUTERS: Registry[Router] = Registry(
 DEFAULT = "phrases"
 """The router that is asked when none is named."""
 
+KEYLESS = frozenset({"phrases", "paw", "ptw", "triggers"})
+"""Routers that make vectors of their own, or none: for them no keys are made or read, and they are given none."""
+_NO_KEYS = np.zeros((0, 0), np.float32)
+
 ENCODERS: Registry[Callable[[], Encoder]] = Registry(
     "encoder", "lorafusion.encoders", {"minilm": "lorafusion.routing.sentence:minilm"}
 )
+
+
+def __getattr__(name: str) -> object:
+    """The one public name here that imports torch, when it is first used (PEP 562)."""
+    if name != "PipelineEncoder":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lorafusion.routing.pipeline_encoder import PipelineEncoder
+
+    globals()[name] = PipelineEncoder
+    return PipelineEncoder
 
 
 def route(
@@ -96,10 +114,15 @@ def route(
     if pinned_only:
         found = alone(text, tuple(library), pins)
     else:
-        keys = library.keys(model)
+        keys = _NO_KEYS if router in KEYLESS else library.keys(model)
         found = function(text, tuple(library), keys, model, **options)
-        if phrases:
-            found = with_phrases(found, dict(zip(library.names, keys, strict=True)), model)
+        if phrases and not all(one.phrase for one in found.chosen):
+            keys = library.keys(model) if router in KEYLESS else keys
+            chosen = found.weights
+            rows = {
+                name: row for name, row in zip(library.names, keys, strict=True) if name in chosen
+            }
+            found = with_phrases(found, rows, model)
         label = encoder if isinstance(encoder, str | Path) else model.id or type(model).__name__
         found = replace(found, router=_label(router, {"encoder": label} | settings | options))
         found = pinned(found, pins)

@@ -9,19 +9,19 @@ Matejka et al., "Analysis of Score Normalization in Multilingual Speaker Recogni
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from hashlib import sha256
 from importlib import resources
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from numpy.typing import ArrayLike
 
 from lorafusion.library.keys import Encoder, key_vectors, rows_of
 from lorafusion.library.store import KeyStore
-from lorafusion.routing.product import Product
+from lorafusion.routing.arithmetic import arithmetic
+from lorafusion.routing.rings import Arrays, kept, mark
 from lorafusion.routing.words import WORD, stem
 
 RIVALS = 8
@@ -63,31 +63,43 @@ class Background:
         # All at once takes a second; one by one, as keys are made and stored, a quarter of a minute
         # with a small encoder and far more with a pipeline's: then every few of them must do.
         self.phrases = ordinary_phrases() if quick else ordinary_phrases()[::_EVERY]
-        self.vectors = (
+        self._arithmetic = arithmetic()
+
+        name = mark(encoder.id, self.phrases, NEAREST, bool(quick)) if encoder.id else ""
+        found = kept(name, lambda: self._made(encoder, quick), _same, _same)
+        self.vectors: Float[np.ndarray, "o d"] = found["vectors"]
+        self._product = self._arithmetic.comparing(self.vectors)
+        self.unit = float(found["unit"][0])
+
+    def _made(self, encoder: Encoder, quick: Callable[..., ArrayLike] | None) -> Arrays:
+        """Its vectors, and the mean deviation of theirs."""
+        vectors = (
             _together(self.phrases, encoder.id, quick)
             if quick
-            else torch.from_numpy(key_vectors(self.phrases, encoder, KeyStore()))
+            else key_vectors(self.phrases, encoder, KeyStore())
         )
-        self._product = Product(self.vectors)
-        self.unit = float(self.measure(self.vectors)[1].mean())
+        self._product = self._arithmetic.comparing(vectors)
+        deviation = self.measure(vectors)[1]
+        return {"vectors": vectors, "unit": self.spread(deviation[None])[0]}
 
     def nearest(
-        self, rows: Float[Tensor, "n d"]
-    ) -> tuple[Float[Tensor, "n r"], Int[Tensor, "n r"]]:
+        self, rows: Float[np.ndarray, "n d"]
+    ) -> tuple[Float[np.ndarray, "n r"], Int[np.ndarray, "n r"]]:
         """Cosines of each row with its nearest ordinary phrases, the nearest first, and which these are."""
-        found = self._product(rows).topk(min(NEAREST, len(self.vectors)), dim=1)
-        return found.values, found.indices
+        return self._arithmetic.nearest(self._product(rows), min(NEAREST, len(self.phrases)))
+
+    def spread(
+        self, near: Float[np.ndarray, "n r"]
+    ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """Mean and deviation of each row of cosines: [n], [n]."""
+        mean, deviation = self._arithmetic.spread(near)
+        return mean, np.maximum(deviation, SMALLEST, dtype=np.float32)
 
     def measure(
-        self, rows: Float[Tensor, "n d"]
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+        self, rows: Float[np.ndarray, "n d"]
+    ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
         """Mean and deviation of the cosines of each row with its nearest ordinary phrases: [n], [n]."""
-        return spread(self.nearest(rows)[0])
-
-
-def spread(near: Float[Tensor, "n r"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """Mean and deviation of each row of cosines: [n], [n]."""
-    return near.mean(1), near.std(1).clamp_min(SMALLEST)
+        return self.spread(self.nearest(rows)[0])
 
 
 def rivals(
@@ -111,21 +123,21 @@ def rivals(
 
 
 def _together(
-    texts: Sequence[str], ident: str, quick: Callable[..., Float[Tensor, "n d"]]
-) -> Float[Tensor, "o d"]:
+    texts: Sequence[str], ident: str, quick: Callable[..., ArrayLike]
+) -> Float[np.ndarray, "o d"]:
     """The vectors of texts that were encoded all at once, from the store or else now: [o, d].
 
     Their last bits depend on what is encoded beside them, so that they are stored as vectors of
     these very texts together and mix with no others.
     """
-    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    digest = sha256("\n".join(texts).encode()).hexdigest()[:16]
     name = f"{ident}, together {digest}" if ident else ""
     store = KeyStore()
     known = store.read(name, texts)
     if len(known) < len(texts):
         known = dict(zip(texts, rows_of(quick(texts)), strict=True))
         store.write(name, known)
-    return torch.from_numpy(np.stack([known[text] for text in texts]))
+    return np.stack([known[text] for text in texts])
 
 
 _BACKGROUNDS: list[tuple[Encoder, Background]] = []
@@ -141,6 +153,10 @@ def background(encoder: Encoder) -> Background:
     _BACKGROUNDS.insert(0, (encoder, made))
     del _BACKGROUNDS[_BACKGROUNDS_MOST:]
     return made
+
+
+def _same(arrays: Arrays) -> Arrays:
+    return arrays
 
 
 def symmetric(

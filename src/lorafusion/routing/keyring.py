@@ -7,20 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lorafusion.library.keys import Encoder, key_vectors, rows_of
 from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
-from lorafusion.routing.background import NEAREST, RIVALS, background, rivals, spread, symmetric
-from lorafusion.routing.product import Product
+from lorafusion.routing.arithmetic import arithmetic
+from lorafusion.routing.background import NEAREST, RIVALS, background, rivals, symmetric
+from lorafusion.routing.called import Called
 from lorafusion.routing.quickly import Quickly, quickly
 from lorafusion.routing.reading import read
-from lorafusion.routing.rings import Against, against
+from lorafusion.routing.rings import Ring, kept, mark
 from lorafusion.routing.spelling import Spelling
 from lorafusion.routing.words import FRAMES, WORD, means, stem
 
@@ -36,8 +35,9 @@ SHORT = 8
 Array = NDArray[Any]
 _PARTS = re.compile(r"[,.;:\n|(]+")
 _REMEMBERED = 20_000
-_READ = 2_000
-"""LoRAs up to which their keys are read in phrases, like a prompt: a fraction of a second, each time."""
+_LARGE = 2_000
+"""LoRAs up to which their keys are read in phrases, like a prompt: a fraction of a second, each time; from
+which on what was found out about them is stored."""
 
 
 def key_texts(source: Source) -> tuple[str, ...]:
@@ -75,39 +75,20 @@ class Keyring:
     """
 
     def __init__(self, sources: Sequence[Source], encoder: Encoder) -> None:
-        texts = [key_texts(source) for source in sources]
-        flat = list(dict.fromkeys(text for owned in texts for text in owned))  # many have the same
         self.count = len(sources)
         self.categories = [source.category.casefold() for source in sources]
         self.things = np.array([category in THINGS for category in self.categories], bool)
         by_name = sorted(range(self.count), key=lambda i: sources[i].name)
         self.ranks = np.argsort(np.array(by_name, np.int64))
-        self._exact: dict[tuple[str, ...], list[int]] = {}
-        self._literal: dict[tuple[str, ...], list[int]] = {}
-        for i, owned in enumerate(texts):
-            for words in {stems(text) for text in owned} - {()}:
-                self._exact.setdefault(words, []).append(i)
-            for words in {_words(text) for text in owned} - {()}:
-                self._literal.setdefault(words, []).append(i)
-        called = ((words_of_name(one.name), *getattr(one, "triggers", ())) for one in sources)
-        self.framing = FRAMES & {name.casefold() for names in called for name in names}
-        vocabulary = frozenset(word for text in flat for word in stems(text))
-        self.spelling = Spelling(vocabulary, encoder)
         self._encoder = quickly(encoder)
         self._background = background(encoder)
-        keys = torch.from_numpy(key_vectors(flat, self._encoder, KeyStore()))
-        self._product = Product(keys)
-        self._columns = _columns(texts, flat)
-        self._keyless = [i for i, owned in enumerate(texts) if not owned]  # of blank names
-        ordinary = self._background.vectors
-        owners = torch.from_numpy(np.stack(self._columns))
-        found = against(
-            (keys, ordinary, owners, torch.tensor([NEAREST, ASKS])), lambda: self._against(keys)
-        )
-        self._measured = found.mean.numpy(), found.deviation.numpy()
-        self._asking = np.ascontiguousarray(found.asking.T.numpy())
-        self._known: dict[str, Tensor] = dict(zip(self._background.phrases, ordinary, strict=True))
-        self._known |= dict(zip(flat, keys, strict=True)) | self._phrases(flat)
+        ring = kept(self._mark(sources), lambda: self._made(sources), Ring.arrays, Ring.of)
+        self.framing = frozenset(ring.framing)
+        self.spelling = Spelling(ring.vocabulary, encoder)
+        self._ring, self._columns = ring, list(ring.columns)
+        self._product = arithmetic().comparing(ring.keys)
+        self._known = dict(zip(self._background.phrases, self._background.vectors, strict=True))
+        self._known |= dict(zip(ring.texts, ring.keys, strict=True)) | self._phrases(ring.texts)
         self._spans = dict(self._known)
         self._near: dict[str, tuple[Array, ...]] = {}
 
@@ -116,34 +97,73 @@ class Keyring:
         self._spans = dict(self._known)
         self._near = {text: near for text, near in self._near.items() if text in self._known}
 
-    def _phrases(self, texts: Sequence[str]) -> dict[str, Tensor]:
+    def _mark(self, sources: Sequence[Source]) -> str:
+        """What the ring of these LoRAs is stored under; "" for few, and for an encoder that has no id."""
+        if self.count < _LARGE or not self._encoder.id:
+            return ""
+        told = [
+            (one.name, getattr(one, "text", ""), getattr(one, "triggers", ())) for one in sources
+        ]
+        return mark(self._encoder.id, self._background.phrases, NEAREST, ASKS, told)
+
+    def _made(self, sources: Sequence[Source]) -> Ring:
+        """The ring of these LoRAs, worked out."""
+        owned = [key_texts(source) for source in sources]
+        flat = list(dict.fromkeys(text for texts in owned for text in texts))  # many have the same
+        keys = key_vectors(flat, self._encoder, KeyStore())
+        columns = _columns(owned, flat)
+        keyless = np.array(
+            [i for i, texts in enumerate(owned) if not texts], np.int64
+        )  # blank names
+        called = ((words_of_name(one.name), *getattr(one, "triggers", ())) for one in sources)
+        mean, deviation = self._background.measure(keys)
+        return Ring(
+            texts=flat,
+            keys=keys,
+            columns=columns,
+            keyless=keyless,
+            exact=Called.of([map(stems, texts) for texts in owned]),
+            literal=Called.of([map(_words, texts) for texts in owned]),
+            framing=sorted(FRAMES & {name.casefold() for names in called for name in names}),
+            vocabulary=sorted({word for text in flat for word in stems(text)}),
+            mean=mean,
+            deviation=deviation,
+            asking=self._asking(keys, (mean, deviation), columns, keyless),
+        )
+
+    def _asking(
+        self,
+        keys: Float[np.ndarray, "k d"],
+        measured: tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]],
+        columns: Int[np.ndarray, "m n"],
+        keyless: Int[np.ndarray, " j"],
+    ) -> Bool[np.ndarray, "o n"]:
+        """Which ordinary phrases ask for which LoRA."""
+        ordinary = self._background.vectors
+        cosines = arithmetic().comparing(keys)(ordinary)
+        fits = symmetric(cosines, self._background.measure(ordinary), measured)
+        return _best(fits, columns, keyless) >= ASKS
+
+    def _phrases(self, texts: Sequence[str]) -> dict[str, Float[np.ndarray, " d"]]:
         """Phrase of the keys -> its vector, kept like a key: a third of what prompts say is among them.
 
         An encoder without a quick way would take minutes for those of a large library.
         """
-        if self.count > _READ or not isinstance(self._encoder, Quickly):
+        if self.count > _LARGE or not isinstance(self._encoder, Quickly):
             return {}
         said = {span.text.casefold() for text in texts for span in read(text)}
         phrases = sorted(said - self._known.keys() - set(texts))
         if not phrases:
             return {}
-        rows = torch.from_numpy(key_vectors(phrases, self._encoder, KeyStore()))
-        return dict(zip(phrases, rows, strict=True))
-
-    def _against(self, keys: Float[Tensor, "k d"]) -> Against:
-        """How near ordinary phrases come to the keys, and which of them ask for a LoRA."""
-        ordinary, measured = self._background.vectors, self._background.measure(keys)
-        by_phrase, by_key = _arrays(self._background.measure(ordinary)), _arrays(measured)
-        fits = symmetric(self._product(ordinary).numpy(), by_phrase, by_key)
-        return Against(*measured, torch.from_numpy((self._best(fits) >= ASKS).T))
+        return dict(zip(phrases, key_vectors(phrases, self._encoder, KeyStore()), strict=True))
 
     def named(self, text: str) -> list[int]:
         """The LoRAs that have a key of just these words, whatever their endings."""
-        return self._exact.get(stems(text), [])
+        return self._ring.exact.by(stems(text))
 
     def quoted(self, text: str) -> list[int]:
         """The LoRAs that have a key of all these words, the small ones too."""
-        return self._literal.get(_words(text), [])
+        return self._ring.literal.by(_words(text))
 
     def scores(
         self, spans: Sequence[str]
@@ -156,21 +176,15 @@ class Keyring:
         if not spans:
             return np.zeros((0, self.count), np.float32), np.zeros((0, self.count), np.float32)
         vectors = self._vectors(spans)
-        keyed = self._product(vectors).numpy()
+        keyed = self._product(vectors)
         near, at, mean, deviation = self._beside(spans, vectors)
-        fits = symmetric(keyed, (mean, deviation), self._measured)
-        cosines = self._best(keyed)
-        ahead = cosines - rivals(near, at, self._asking)
-        return (1 - AHEAD) * self._best(fits) + AHEAD * (ahead / self._background.unit), cosines
+        ring, columns = self._ring, self._columns
+        fits = symmetric(keyed, (mean, deviation), (ring.mean, ring.deviation))
+        cosines = _best(keyed, columns, ring.keyless)
+        ahead = (cosines - rivals(near, at, ring.asking)) / self._background.unit
+        return (1 - AHEAD) * _best(fits, columns, ring.keyless) + AHEAD * ahead, cosines
 
-    def _best(self, values: Float[np.ndarray, "s k"]) -> Float[np.ndarray, "s n"]:
-        best = values.take(self._columns[0], axis=1)
-        for column in self._columns[1:]:
-            np.maximum(best, values.take(column, axis=1), out=best)
-        best[:, self._keyless] = -np.inf
-        return best
-
-    def _beside(self, spans: Sequence[str], vectors: Float[Tensor, "s d"]) -> list[Array]:
+    def _beside(self, spans: Sequence[str], vectors: Float[np.ndarray, "s d"]) -> list[Array]:
         """Spans beside ordinary phrases: the nearest, which these are, mean and deviation; remembered.
 
         Returns:
@@ -179,36 +193,43 @@ class Keyring:
         fresh = [row for row, text in enumerate(spans) if text not in self._near]
         if fresh:
             near, at = self._background.nearest(vectors[fresh])
-            parts = (near[:, :RIVALS], at[:, :RIVALS], *spread(near))
-            told = zip(*(part.numpy() for part in parts), strict=True)
+            parts = (near[:, :RIVALS], at[:, :RIVALS], *self._background.spread(near))
+            told = zip(*parts, strict=True)
             self._near.update(zip([spans[row] for row in fresh], told, strict=True))
         return [np.array(part) for part in zip(*(self._near[text] for text in spans), strict=True)]
 
-    def _vectors(self, spans: Sequence[str]) -> Float[Tensor, "s d"]:
+    def _vectors(self, spans: Sequence[str]) -> Float[np.ndarray, "s d"]:
         """Vectors of spans; those that were met before are remembered, the others encoded at once."""
         fresh = [text for text in dict.fromkeys(spans) if text not in self._spans]
-        if len(self._spans) + len(fresh) > _REMEMBERED:
+        if len(self._spans) - len(self._known) + len(fresh) > _REMEMBERED:
             self.forget()
             fresh = [text for text in dict.fromkeys(spans) if text not in self._spans]
         if fresh:
-            rows = torch.from_numpy(rows_of(self._encoder.encode(fresh)))
-            self._spans.update(zip(fresh, rows, strict=True))
-        return torch.stack([self._spans[text] for text in spans])
+            encode = getattr(self._encoder, "passing", self._encoder.encode)
+            self._spans.update(zip(fresh, rows_of(encode(fresh)), strict=True))
+        return np.stack([self._spans[text] for text in spans])
 
 
-def _columns(texts: Sequence[Sequence[str]], keys: Sequence[str]) -> list[Int[np.ndarray, " n"]]:
+def _best(
+    values: Float[np.ndarray, "s k"],
+    columns: Sequence[Int[np.ndarray, " n"]] | Int[np.ndarray, "m n"],
+    keyless: Int[np.ndarray, " j"],
+) -> Float[np.ndarray, "s n"]:
+    """The best of each LoRA's keys; minus infinity where it has none."""
+    best = values.take(columns[0], axis=1)
+    for column in columns[1:]:
+        np.maximum(best, values.take(column, axis=1), out=best)
+    best[:, keyless] = -np.inf
+    return best
+
+
+def _columns(texts: Sequence[Sequence[str]], keys: Sequence[str]) -> Int[np.ndarray, "m n"]:
     """Which key is the first, the second ... of each LoRA; one with fewer has its last again and again."""
     places = {key: i for i, key in enumerate(keys)}
     owned = [[places[text] for text in each] or [0] for each in texts]
     most = max(map(len, owned), default=1)
     filled = [each + each[-1:] * (most - len(each)) for each in owned]
-    return list(np.array(filled, np.int64).reshape(len(texts), most).T.copy())
-
-
-def _arrays(
-    pair: tuple[Float[Tensor, " n"], Float[Tensor, " n"]],
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    return pair[0].numpy(), pair[1].numpy()
+    return np.array(filled, np.int64).reshape(len(texts), most).T.copy()
 
 
 _RINGS: list[tuple[tuple[Source, ...], Encoder, Keyring]] = []

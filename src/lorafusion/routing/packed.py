@@ -8,16 +8,14 @@ arXiv:1810.04805; the vector of a text is the mean over its tokens, scaled to le
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+from jaxtyping import Float
 
-from lorafusion.routing.product import Product
+from lorafusion.routing.arithmetic import Arithmetic, Pair
 
 TOGETHER = 128
 """Tokens of one pass: attention looks at all pairs of them, so that more would cost more each."""
@@ -25,33 +23,29 @@ TOGETHER = 128
 
 @dataclass(frozen=True)
 class _Layer:
-    qkv: Product
-    out: Product
-    norm: tuple[Tensor, Tensor]
-    wide: Product
-    narrow: Product
-    last: tuple[Tensor, Tensor]
+    qkv: Callable[[Any], Any]
+    out: Callable[[Any], Any]
+    norm: Pair
+    wide: Callable[[Any], Any]
+    narrow: Callable[[Any], Any]
+    last: Pair
 
 
 class Packed:
     """A sentence-transformers model of BERT with a mean over its tokens, for many short texts.
 
     Args:
-        weights: of the model, by the names that transformers gives them.
+        weights: of the model in float32, by the names that transformers gives them; tensors or arrays.
         shape: its number of attention heads, and the epsilon of its norms.
         tokenizer: of the package tokenizers.
-        dtype: of the matrix products; all else is float32.
+        by: what it calculates with.
     """
 
     def __init__(
-        self,
-        weights: Mapping[str, Tensor],
-        shape: tuple[int, float],
-        tokenizer: Any,
-        dtype: torch.dtype,
+        self, weights: Mapping[str, Any], shape: tuple[int, float], tokenizer: Any, by: Arithmetic
     ) -> None:
         self._tokenizer = tokenizer
-        self._dtype = dtype
+        self._by = by
         self._heads, self._epsilon = shape
         self._weights = weights
         self._words = weights["embeddings.word_embeddings.weight"]
@@ -63,64 +57,52 @@ class Packed:
         self._layers = [self._layer(f"encoder.layer.{number}") for number in range(count)]
 
     @classmethod
-    def of(cls, model: Any, dtype: torch.dtype) -> Packed:
-        """Of a sentence-transformers model for which `fits` holds."""
+    def of(cls, model: Any, by: Arithmetic) -> Packed:
+        """Of a sentence-transformers model for which `fits` holds, by torch."""
         bert = model[0].auto_model
-        weights = {name: weight.detach() for name, weight in bert.state_dict().items()}
-        return cls(weights, shape_of(model), model.tokenizer.backend_tokenizer, dtype)
+        weights = {name: weight.detach().float() for name, weight in bert.state_dict().items()}
+        return cls(weights, shape_of(model), model.tokenizer.backend_tokenizer, by)
 
-    @torch.inference_mode()
-    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+    def encode(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """One row a text: [n, d], float32, each of length 1; texts must fit the model's window."""
         # One by one: a batch is spread over threads, which costs more than it brings here.
         found = [self._tokenizer.encode(text) for text in texts]
         ids = [each.ids[: sum(each.attention_mask)] for each in found]
-        rows = [self._pooled(ids[first:end]) for first, end in _packs([len(each) for each in ids])]
-        return functional.normalize(torch.cat(rows), dim=1)
+        with self._by.calm():
+            packs = _packs([len(each) for each in ids])
+            rows = [self._pooled(ids[first:end]) for first, end in packs]
+            return self._by.units(self._by.joined(rows))
 
-    def _pooled(self, ids: Sequence[Sequence[int]]) -> Float[Tensor, "n d"]:
-        owners = torch.arange(len(ids)).repeat_interleave(torch.tensor([len(e) for e in ids]))
-        places = torch.cat([torch.arange(len(each)) for each in ids])
-        states = self._run(torch.tensor([i for each in ids for i in each]), places, owners)
-        return states.new_zeros(len(ids), states.shape[1]).index_add_(0, owners, states)
+    def _pooled(self, ids: Sequence[Sequence[int]]) -> Any:
+        sizes = [len(each) for each in ids]
+        words = self._by.picked(self._words, [i for each in ids for i in each])
+        places = self._by.picked(self._places, [i for size in sizes for i in range(size)])
+        return self._by.sums(self._run(words + places, self._by.closed(sizes)), sizes)
 
-    def _run(
-        self, ids: Int[Tensor, " t"], places: Int[Tensor, " t"], owners: Int[Tensor, " t"]
-    ) -> Float[Tensor, "t d"]:
-        states = self._normed(self._words[ids] + self._places[places], self._first)
-        apart = owners[:, None] != owners
-        closed = torch.zeros(len(ids), len(ids)).masked_fill_(apart, -torch.inf)
+    def _run(self, states: Any, closed: Any) -> Any:
+        """From the tokens' embeddings [t, d] to their last states [t, d]."""
+        by = self._by
+        states = by.normed(states, self._first, self._epsilon)
         for layer in self._layers:
-            mixed = layer.qkv(states).float().view(len(ids), 3, self._heads, -1)
-            q, k, v = mixed.permute(1, 2, 0, 3)  # each [heads, tokens, width of a head]
-            scale = q.shape[2] ** -0.5
-            shares = torch.baddbmm(closed, q, k.transpose(1, 2), alpha=scale).softmax(2)
-            heard = torch.bmm(shares, v).transpose(0, 1).flatten(1)
-            states = self._normed(states + layer.out(heard), layer.norm)
-            states = self._normed(states + layer.narrow(layer.wide(states)), layer.last)
+            heard = by.heard(layer.qkv(states), closed, self._heads)
+            states = by.normed(states + layer.out(heard), layer.norm, self._epsilon)
+            states = by.normed(states + layer.narrow(layer.wide(states)), layer.last, self._epsilon)
         return states
-
-    def _normed(self, rows: Tensor, weights: tuple[Tensor, Tensor]) -> Tensor:
-        return functional.layer_norm(rows, (rows.shape[1],), *weights, self._epsilon)
 
     def _layer(self, name: str) -> _Layer:
         own = [self._pair(f"{name}.attention.self.{each}") for each in ("query", "key", "value")]
         weights, biases = zip(*own, strict=True)
         return _Layer(
-            Product(torch.cat(weights), torch.cat(biases), self._dtype),
-            self._product(f"{name}.attention.output.dense"),
+            self._by.linear((self._by.joined(weights), self._by.joined(biases))),
+            self._by.linear(self._pair(f"{name}.attention.output.dense")),
             self._pair(f"{name}.attention.output.LayerNorm"),
-            self._product(f"{name}.intermediate.dense", gelu=True),
-            self._product(f"{name}.output.dense"),
+            self._by.linear(self._pair(f"{name}.intermediate.dense"), gelu=True),
+            self._by.linear(self._pair(f"{name}.output.dense")),
             self._pair(f"{name}.output.LayerNorm"),
         )
 
-    def _product(self, name: str, *, gelu: bool = False) -> Product:
-        return Product(*self._pair(name), self._dtype, gelu=gelu)
-
-    def _pair(self, name: str) -> tuple[Tensor, Tensor]:
-        weight, bias = (self._weights[f"{name}.{each}"] for each in ("weight", "bias"))
-        return weight.float(), bias.float()
+    def _pair(self, name: str) -> Pair:
+        return self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
 
 
 def _packs(sizes: Sequence[int]) -> list[tuple[int, int]]:
@@ -155,12 +137,6 @@ def fits(model: Any) -> bool:
         and hasattr(model.tokenizer, "backend_tokenizer")
     )
     return plain and not model.default_prompt_name and _is_mean(pooling)
-
-
-def fast_dtype() -> torch.dtype:
-    """bfloat16 where the processor multiplies in it, which halves the time; else float32."""
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)
-    return torch.bfloat16 if native() else torch.float32
 
 
 def _is_mean(pooling: dict[str, Any]) -> bool:

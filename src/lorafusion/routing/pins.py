@@ -47,6 +47,8 @@ def pinned(route: Route, pins: Mapping[str, Tag]) -> Route:
     Returns:
         the pinned ones first, in the order of their tags, then the others in theirs.
     """
+    if not pins:
+        return replace(route, candidates=tuple(map(_preferred, route.candidates)))
     by_name = {candidate.name: candidate for candidate in route.candidates}
     first = [_pinned(by_name[name], tag) for name, tag in pins.items()]
     rest = [_preferred(one) for one in route.candidates if one.name not in pins]
@@ -77,10 +79,10 @@ def _pinned(candidate: Candidate, tag: Tag) -> Candidate:
 
 
 def _preferred(candidate: Candidate) -> Candidate:
-    strength = getattr(candidate.source, "strength", None)
-    if strength is None or candidate.left_out:
+    if candidate.left_out:  # nearly all of thousands
         return candidate
-    return replace(candidate, strength=float(strength))
+    strength = getattr(candidate.source, "strength", None)
+    return candidate if strength is None else replace(candidate, strength=float(strength))
 
 
 def _plain(name: str) -> str:

@@ -15,11 +15,15 @@ class Quickly:
     Args:
         encoder: has an `id`.
         quick: texts -> unit rows, nearly those of `encode`.
+
+    Attributes:
+        passing: the same for vectors that are not stored, in whatever way is the nearest at hand.
     """
 
     def __init__(self, encoder: Encoder, quick: Callable[..., ArrayLike]) -> None:
         self.id = f"{encoder.id}, quick" if encoder.id else ""
         self._quick = quick
+        self.passing: Callable[..., ArrayLike] = getattr(encoder, "passing", quick)
 
     def encode(self, texts: Sequence[str]) -> ArrayLike:
         """One row a text: [n, d], each of length 1; as the encoder's `quick` has them."""

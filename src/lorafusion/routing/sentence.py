@@ -6,6 +6,7 @@ run on the CPU: they are small, and a text then has the same key whatever device
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
@@ -13,17 +14,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from safetensors.torch import load_file
-from torch import Tensor
-from torch.nn import functional
 
 from lorafusion.errors import UnknownName, UnreadableFile
 from lorafusion.registry import unknown
 from lorafusion.routing.brief import Brief, brief_of, remember
-from lorafusion.routing.fingerprint import fingerprint, settings_of
-from lorafusion.routing.packed import Packed, fast_dtype, fits, shape_of
+from lorafusion.routing.mapped import mapped
+from lorafusion.routing.packed import Packed, fits, shape_of
+from lorafusion.routing.pieces import opened, whole_words
 from lorafusion.routing.quiet import quiet
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -41,88 +40,128 @@ class SentenceEncoder:
     Args:
         opened: loads it.
         ident: its `id`.
-        words: that it knows as one piece.
-        packed: its quick way for short texts, where it has one.
+        tokenizer: opens its tokenizer.
+        packed: opens its quick way for short texts, None where it has none: by torch, and by numpy.
     """
 
     def __init__(
-        self, opened: Callable[[], Any], ident: str, words: frozenset[str], packed: Packed | None
+        self,
+        opened: Callable[[], Any],
+        ident: str,
+        tokenizer: Callable[[], Any],
+        packed: tuple[Callable[[], Packed | None], Callable[[], Packed | None]],
     ) -> None:
         self._opened = opened
-        self._packed = packed
-        self.words = words
+        self._tokenizer = tokenizer
+        self._ways = packed
         self.id = ident
 
     @classmethod
     def of(cls, model: Any) -> SentenceEncoder:
         """Of a model that has been loaded."""
+        from lorafusion.routing.by_torch import ByTorch, fast_dtype
+        from lorafusion.routing.fingerprint import fingerprint
+
         digits = fingerprint(model, model.tokenizer, _settings(model))
-        packed = Packed.of(model, fast_dtype()) if fits(model) else None
-        words = whole_words(model.tokenizer)
-        return cls(lambda: model, f"sentence-transformers@{digits}", words, packed)
+        packed = Packed.of(model, ByTorch(fast_dtype())) if fits(model) else None
+        ident = f"sentence-transformers@{digits}"
+        return cls(lambda: model, ident, lambda: model.tokenizer, (lambda: packed, lambda: packed))
 
     @classmethod
     def known(cls, folder: Path, brief: Brief) -> SentenceEncoder:
         """Of a folder that was loaded before, and has not changed since: its model is not loaded.
 
-        Raises:
-            Exception: whatever the readers of weights and tokenizers raise.
+        Nor is anything else before it is needed: a prompt may say nothing that is not known.
         """
-        from tokenizers import Tokenizer
+        tokenizer = lru_cache(lambda: opened(folder / TOKENIZER))
+        shape = brief.heads, brief.epsilon
 
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        tokenizer.no_padding()
-        weights = load_file(folder / WEIGHTS)
-        packed = Packed(weights, (brief.heads, brief.epsilon), tokenizer, fast_dtype())
-        return cls(
-            lambda: _model(str(folder), local=True), brief.ident, whole_words(tokenizer), packed
-        )
+        def by_torch() -> Packed:
+            from safetensors.torch import load_file
+
+            from lorafusion.routing.by_torch import ByTorch, fast_dtype
+
+            weights = {name: each.float() for name, each in load_file(folder / WEIGHTS).items()}
+            return Packed(weights, shape, tokenizer(), ByTorch(fast_dtype()))
+
+        def by_numpy() -> Packed:
+            from lorafusion.routing.by_numpy import ByNumpy
+
+            return Packed(mapped(folder / WEIGHTS)[0], shape, tokenizer(), ByNumpy())
+
+        model = lru_cache(lambda: _model(str(folder), local=True))
+        return cls(model, brief.ident, tokenizer, (by_torch, by_numpy))
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words that it knows as one piece."""
+        return whole_words(self._tokenizer())
 
     @cached_property
     def _model(self) -> Any:
         return self._opened()
 
-    @torch.no_grad()
-    def encode(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
-        """One row a text: [n, d], float32 on the CPU, each of length 1."""
-        with quiet():
+    @cached_property
+    def _by_torch(self) -> Packed | None:
+        with suppress(
+            Exception
+        ):  # whatever is wrong with its files, loading the model says it better
+            return self._ways[0]()
+        return None
+
+    @cached_property
+    def _by_numpy(self) -> Packed | None:
+        with suppress(Exception):  # weights of other kinds than numpy has: torch reads them
+            return self._ways[1]()
+        return None
+
+    def encode(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        """One row a text: [n, d], float32, each of length 1."""
+        import torch
+        from torch.nn import functional
+
+        with quiet(), torch.no_grad():
             rows = self._model.encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
-        # A model may answer with tensors that autograd refuses; a copy is an ordinary one.
-        return functional.normalize(rows.clone().to("cpu", torch.float32), dim=1)
+            # A model may answer with tensors that autograd refuses; a copy is an ordinary one.
+            return functional.normalize(rows.clone().to("cpu", torch.float32), dim=1).numpy()
 
-    @torch.no_grad()
-    def lengths(self, texts: Sequence[str]) -> Float[Tensor, " n"]:
+    def lengths(self, texts: Sequence[str]) -> Float[np.ndarray, " n"]:
         """How long each text's vector is before it is brought to length 1: [n], text by text."""
-        with quiet():
-            found = [self._length(text) for text in texts]
-        return torch.stack(found).to("cpu", torch.float32)
+        import torch
 
-    def _length(self, text: str) -> Float[Tensor, ""]:
+        with quiet(), torch.no_grad():
+            return np.array([self._length(text) for text in texts], np.float32)
+
+    def _length(self, text: str) -> float:
         features = self._model.tokenize([text])
         for module in self._model:
             if type(module).__name__ != "Normalize":
                 features = module(features)
-        length: Tensor = features["sentence_embedding"].norm()
-        return length
+        return float(features["sentence_embedding"].norm())
 
-    def quick(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+    def quick(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """The same as `encode` in a fraction of the time, for many short texts.
 
         Cosines of the two are above 0.999: where the processor has it, matrices are multiplied in bfloat16.
         """
-        if self._packed is None or not texts or any(len(text) > _SHORT for text in texts):
+        return self._quickly(texts, lambda: self._by_torch)
+
+    def passing(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        """As near as `quick`, and without torch where this process has not loaded it.
+
+        For vectors that are not stored: what is stored is made in one way only.
+        """
+        if "torch" in sys.modules:
+            return self.quick(texts)
+        return self._quickly(texts, lambda: self._by_numpy or self._by_torch)
+
+    def _quickly(
+        self, texts: Sequence[str], way: Callable[[], Packed | None]
+    ) -> Float[np.ndarray, "n d"]:
+        if not texts or any(len(text) > _SHORT for text in texts):
             return self.encode(texts)
-        return self._packed.encode(texts)
-
-
-def whole_words(tokenizer: Any) -> frozenset[str]:
-    """The words that a tokenizer knows as one piece, in lower case; none where it cannot say."""
-    pieces: dict[str, int] = getattr(tokenizer, "get_vocab", dict)()
-    marks = ("</w>", "\u2581", "\u0120")  # the end or the beginning of a word
-    marked = [piece for piece in pieces if piece.startswith(marks) or piece.endswith(marks)]
-    plain = marked or [piece for piece in pieces if not piece.startswith("##")]
-    words = (piece.removesuffix(marks[0]).lstrip("".join(marks[1:])) for piece in plain)
-    return frozenset(word.casefold() for word in words if word.isalpha())
+        packed = way()
+        return self.encode(texts) if packed is None else packed.encode(texts)
 
 
 def minilm() -> SentenceEncoder:
@@ -201,10 +240,7 @@ def _load(name: str, *, local: bool) -> SentenceEncoder:
     folder = Path(name)
     brief = brief_of(folder) if local and folder.is_dir() else None
     if brief is not None:
-        with suppress(
-            Exception
-        ):  # whatever is wrong with its files, loading the model says it better
-            return SentenceEncoder.known(folder, brief)
+        return SentenceEncoder.known(folder, brief)
     encoder = SentenceEncoder.of(_model(name, local=local))
     if local and (folder / WEIGHTS).is_file() and (folder / TOKENIZER).is_file():
         _note(folder, encoder)
@@ -213,18 +249,19 @@ def _load(name: str, *, local: bool) -> SentenceEncoder:
 
 def _note(folder: Path, encoder: SentenceEncoder) -> None:
     """Remember a folder whose files alone give the same vectors as its model, bit for bit."""
-    if encoder._packed is None or encoder.id.endswith("@"):
+    if encoder._by_torch is None or encoder.id.endswith("@"):
         return
     brief = Brief(encoder.id, *shape_of(encoder._model))
     with suppress(Exception):  # other names or files than these: its model is loaded each time
         alone = SentenceEncoder.known(folder, brief)
-        same = torch.equal(alone.quick(_PROBES), encoder.quick(_PROBES))
+        same = np.array_equal(alone.quick(_PROBES), encoder.quick(_PROBES))
         if same and alone.words == encoder.words:
             remember(folder, brief)
 
 
 def _model(name: str, *, local: bool) -> Any:
     with quiet():
+        import torch
         from sentence_transformers import SentenceTransformer
 
         try:
@@ -244,6 +281,8 @@ def _settings(model: Any) -> dict[str, object]:
     modules: list[tuple[str, object]] = [
         (type(module).__name__, getattr(module, "get_config_dict", dict)()) for module in model
     ]
+    from lorafusion.routing.fingerprint import settings_of
+
     config = settings_of(getattr(model[0].auto_model, "config", None))
     prompt = getattr(model, "prompts", {}).get(model.default_prompt_name)
     return {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 
 from lorafusion.library.keys import Encoder
-from lorafusion.routing.background import ordinary_phrases
+from lorafusion.routing.background import ordinary_words
 from lorafusion.routing.words import WORD, distance, means, stem
 
 SHORTEST = 5
@@ -25,12 +27,22 @@ class Spelling:
         encoder: asked for `words`, its vocabulary, where it has one.
     """
 
-    def __init__(self, vocabulary: AbstractSet[str], encoder: Encoder) -> None:
-        ordinary = (stem(word) for text in ordinary_phrases() for word in WORD.findall(text))
-        self._known = frozenset(vocabulary) | frozenset(ordinary)
-        self._encoder_words: AbstractSet[str] = getattr(encoder, "words", frozenset())
-        self._targets = sorted(word for word in vocabulary if len(word) >= SHORTEST)
+    def __init__(self, vocabulary: Collection[str], encoder: Encoder) -> None:
+        self._vocabulary, self._encoder = vocabulary, encoder
         self._found: dict[str, str] = {}
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self._vocabulary) | ordinary_words()
+
+    @cached_property
+    def _encoder_words(self) -> AbstractSet[str]:
+        # asked for only where nobody else knows a word: listing thirty thousand takes a while
+        return getattr(self._encoder, "words", frozenset())
+
+    @cached_property
+    def _targets(self) -> list[str]:
+        return sorted(word for word in self._vocabulary if len(word) >= SHORTEST)
 
     def corrected(self, text: str) -> str:
         """The text in lower case, each misspelt word exchanged for the library's."""

@@ -1,0 +1,104 @@
+"""ByNumpy: the arithmetic of routing with numpy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from lorafusion.routing.arithmetic import Pair
+
+_ERF = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
+_ERF_P = 0.3275911
+
+
+class ByNumpy:
+    """As `Arithmetic` says, in float32."""
+
+    def linear(self, pair: Pair, *, gelu: bool = False) -> Callable[[Any], Any]:
+        """As `Arithmetic.linear`."""
+        weight, bias = pair
+
+        def product(rows: Float[np.ndarray, "t d"]) -> Float[np.ndarray, "t m"]:
+            found = rows @ weight.T + bias
+            return _gelu(found) if gelu else found
+
+        return product
+
+    def joined(self, parts: Sequence[Any]) -> Any:
+        """As `Arithmetic.joined`."""
+        return np.concatenate(parts)
+
+    def picked(self, table: Any, rows: Sequence[int]) -> Any:
+        """As `Arithmetic.picked`; of a table that is mapped into memory, only these rows are read."""
+        return table[list(rows)]
+
+    def closed(self, sizes: Sequence[int]) -> Any:
+        """As `Arithmetic.closed`."""
+        owners = np.repeat(np.arange(len(sizes)), sizes)
+        return np.where(owners[:, None] == owners, np.float32(0), np.float32(-np.inf))
+
+    def heard(self, mixed: Any, closed: Any, heads: int) -> Any:
+        """As `Arithmetic.heard`."""
+        q, k, v = mixed.reshape(len(mixed), 3, heads, -1).transpose(1, 2, 0, 3)
+        shares = q @ k.transpose(0, 2, 1) * np.float32(q.shape[2] ** -0.5) + closed
+        shares = np.exp(shares - shares.max(-1, keepdims=True))
+        shares /= shares.sum(-1, keepdims=True)
+        return (shares @ v).transpose(1, 0, 2).reshape(len(mixed), -1)
+
+    def normed(self, rows: Any, pair: Pair, epsilon: float) -> Any:
+        """As `Arithmetic.normed`."""
+        around = rows - rows.mean(1, keepdims=True)
+        deviation = np.sqrt((around * around).mean(1, keepdims=True) + np.float32(epsilon))
+        return around / deviation * pair[0] + pair[1]
+
+    def sums(self, states: Any, sizes: Sequence[int]) -> Any:
+        """As `Arithmetic.sums`."""
+        return np.add.reduceat(states, np.cumsum([0, *sizes[:-1]]))
+
+    def units(self, rows: Any) -> Float[np.ndarray, "n d"]:
+        """As `Arithmetic.units`."""
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def calm(self) -> AbstractContextManager[Any]:
+        """As `Arithmetic.calm`."""
+        return nullcontext()
+
+    def comparing(
+        self, keys: Float[np.ndarray, "m d"]
+    ) -> Callable[[Float[np.ndarray, "s d"]], Float[np.ndarray, "s m"]]:
+        """As `Arithmetic.comparing`."""
+        return lambda rows: rows @ keys.T
+
+    def nearest(
+        self, products: Float[np.ndarray, "s m"], most: int
+    ) -> tuple[Float[np.ndarray, "s r"], Int[np.ndarray, "s r"]]:
+        """As `Arithmetic.nearest`."""
+        at = np.argpartition(-products, most - 1, axis=1)[:, :most]
+        values = np.take_along_axis(products, at, 1)
+        order = np.argsort(-values, axis=1, kind="stable")
+        return np.take_along_axis(values, order, 1), np.take_along_axis(at, order, 1)
+
+    def spread(
+        self, near: Float[np.ndarray, "s r"]
+    ) -> tuple[Float[np.ndarray, " s"], Float[np.ndarray, " s"]]:
+        """As `Arithmetic.spread`; the deviation is that of a sample."""
+        mean = near.mean(1)
+        return mean, np.sqrt(((near - mean[:, None]) ** 2).sum(1) / (near.shape[1] - 1))
+
+
+def _gelu(values: Float[np.ndarray, "t m"]) -> Float[np.ndarray, "t m"]:
+    """x · Phi(x): Hendrycks and Gimpel, arXiv:1606.08415, the exact one, to 1.5e-7 of the error function.
+
+    Abramowitz and Stegun, "Handbook of Mathematical Functions", 1964, 7.1.26.
+    """
+    x = np.abs(values) * np.float32(0.5**0.5)
+    t = 1 / (1 + np.float32(_ERF_P) * x)
+    tail = np.zeros_like(t)
+    for factor in reversed(_ERF):
+        tail = (tail + np.float32(factor)) * t
+    erf = np.copysign(1 - tail * np.exp(-x * x), values)
+    return values * (1 + erf) / 2
