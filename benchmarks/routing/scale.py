@@ -1,5 +1,7 @@
 """``python -m benchmarks.routing.scale``: one query against up to 1,000,000 keys, and one pass over their bytes.
 
+To be run on one thread, which numpy is told before it is imported: ``OMP_NUM_THREADS=1``.
+
 Writes benchmarks/results/routing-scale.json. The keys are random unit vectors in a temporary file (1.5 GB for a million
 of 384 dimensions), which is removed afterwards.
 """
@@ -18,17 +20,14 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
-from torch.nn import functional
 
 from benchmarks.files import write_whole
 from benchmarks.provenance import ROOT, provenance
 from lorafusion.library.nearest import ExactIndex
 
 RESULTS = ROOT / "benchmarks" / "results" / "routing-scale.json"
-COMMAND = "python -m benchmarks.routing.scale"
+COMMAND = "OMP_NUM_THREADS=1 python -m benchmarks.routing.scale"
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 WIDTH = 384
 SEED = 7
@@ -40,7 +39,6 @@ _LOG = logging.getLogger("benchmarks.routing.scale")
 def main() -> None:
     """Measure all sizes and write what was seen."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    torch.set_num_threads(1)
     made = provenance(COMMAND, [], seed=SEED, width=WIDTH, times=TIMES, k=K)
     with tempfile.TemporaryDirectory() as folder:
         rows = [measure(size, Path(folder) / "keys.safetensors") for size in SIZES]
@@ -52,13 +50,12 @@ def measure(size: int, path: Path) -> dict[str, Any]:
     start = time.perf_counter()
     index = ExactIndex.build(path, keys(size))
     built = time.perf_counter() - start
-    draw = torch.Generator().manual_seed(SEED + 1)
-    queries = functional.normalize(torch.randn(TIMES + 1, WIDTH, generator=draw), dim=1)
+    queries = units(np.random.default_rng(SEED + 1), TIMES + 1)
     mapped = np.memmap(path, np.uint64, "r", offset=256)
     read_all(mapped)
     index.search(queries[-1:], K)
     searches, passes = [], []
-    for query in queries[:TIMES].split(1):
+    for query in np.split(queries[:TIMES], TIMES):
         searches.append(seconds(partial(index.search, query, K)))
         passes.append(seconds(partial(read_all, mapped)))
     row = {
@@ -75,19 +72,25 @@ def measure(size: int, path: Path) -> dict[str, Any]:
     return row
 
 
-def keys(size: int) -> Iterator[Float[Tensor, "n d"]]:
+def keys(size: int) -> Iterator[Float[np.ndarray, "n d"]]:
     """Random unit vectors, the same ones every time, a block at a time."""
-    draw = torch.Generator().manual_seed(SEED)
+    draw = np.random.default_rng(SEED)
     for start in range(0, size, 10_000):
-        rows = torch.randn(min(10_000, size - start), WIDTH, generator=draw)
-        yield functional.normalize(rows, dim=1)
+        yield units(draw, min(10_000, size - start))
 
 
-def right(index: ExactIndex, query: Float[Tensor, "1 d"], size: int) -> bool:
+def units(draw: np.random.Generator, count: int) -> Float[np.ndarray, "n d"]:
+    """So many random unit vectors, float32."""
+    rows = draw.standard_normal((count, WIDTH), np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def right(index: ExactIndex, query: Float[np.ndarray, "1 d"], size: int) -> bool:
     """Whether the answer is that of sorting all cosines in float64."""
-    scores = torch.cat([(block.double() * query.double()).sum(1) for block in keys(size)])
-    best = torch.sort(scores, descending=True, stable=True).indices[:K]
-    return torch.equal(index.search(query, K)[1][0], best)
+    exact = query.astype(np.float64)
+    scores = np.concatenate([(block.astype(np.float64) * exact).sum(1) for block in keys(size)])
+    best = np.argsort(-scores, kind="stable")[:K]
+    return np.array_equal(index.search(query, K)[1][0], best)
 
 
 def read_all(mapped: np.memmap[Any, np.dtype[np.uint64]]) -> int:

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from lorafusion.errors import BadOption, NotWritable, UnreadableFile
 
@@ -33,12 +31,12 @@ class Index(Protocol):
     """Unit vectors by row number, and the search for those with the greatest cosines."""
 
     @classmethod
-    def build(cls, path: Path, blocks: Iterable[Float[Tensor, "_n _d"]]) -> Index:
+    def build(cls, path: Path, blocks: Iterable[Float[np.ndarray, "_n _d"]]) -> Index:
         """Write an index of all rows of the blocks, in their order, and open it."""
 
     def search(
-        self, queries: Float[Tensor, "q d"], k: int
-    ) -> tuple[Float[Tensor, "q m"], Int[Tensor, "q m"]]:
+        self, queries: Float[np.ndarray, "q d"], k: int
+    ) -> tuple[Float[np.ndarray, "q m"], Int[np.ndarray, "q m"]]:
         """The k best rows of each query: cosines and row numbers, the best first."""
 
     def __len__(self) -> int:
@@ -63,15 +61,14 @@ class ExactIndex:
         shape = _shape(path)
         with path.open("rb") as file:
             offset = 8 + int.from_bytes(file.read(8), "little")
-        # "c" maps without sharing writes: torch wants memory that it could write to, and nothing does
-        mapped = np.memmap(path, "<f4", "c", offset, shape) if shape[0] else np.empty(shape, "<f4")
-        self._keys: Float[Tensor, "n d"] = torch.from_numpy(mapped)
+        mapped = np.memmap(path, "<f4", "r", offset, shape) if shape[0] else np.empty(shape, "<f4")
+        self._keys: Float[np.ndarray, "n d"] = np.asarray(mapped)
 
     def __len__(self) -> int:
         return len(self._keys)
 
     @classmethod
-    def build(cls, path: Path, blocks: Iterable[Float[Tensor, "_n _d"]]) -> ExactIndex:
+    def build(cls, path: Path, blocks: Iterable[Float[np.ndarray, "_n _d"]]) -> ExactIndex:
         """Write the rows beside `path`, rename, and open: no stop leaves half an index.
 
         Args:
@@ -97,8 +94,8 @@ class ExactIndex:
         return cls(path)
 
     def search(
-        self, queries: Float[Tensor, "q d"], k: int
-    ) -> tuple[Float[Tensor, "q m"], Int[Tensor, "q m"]]:
+        self, queries: Float[np.ndarray, "q d"], k: int
+    ) -> tuple[Float[np.ndarray, "q m"], Int[np.ndarray, "q m"]]:
         """The m = min(k, n) keys with the greatest cosines, and of equal ones the first rows.
 
         Args:
@@ -118,29 +115,25 @@ class ExactIndex:
                 f"queries have {queries.shape[1]} dimensions and the keys {self._keys.shape[1]}; "
                 f"use the encoder that made the keys"
             )
-        most = min(k, len(self))
+        most, asked = min(k, len(self)), queries.astype(np.float32)
         found = [_Survivors(most, queries.shape[1]) for _ in queries]
         for start in range(0, len(self), BLOCK):
-            products = queries.float() @ self._keys[start : start + BLOCK].T  # [q, block]
+            products = asked @ self._keys[start : start + BLOCK].T  # [q, block]
             for survivors, row in zip(found, products, strict=True):
                 survivors.meet(row, start)
         ordered = [
             self._ordered(query, s.rows, most) for query, s in zip(queries, found, strict=True)
         ]
-        if not ordered:
-            return torch.zeros(0, most, dtype=torch.float64), torch.zeros(
-                0, most, dtype=torch.int64
-            )
-        return torch.stack([scores for scores, _ in ordered]), torch.stack(
-            [rows for _, rows in ordered]
-        )
+        scores = np.array([scores for scores, _ in ordered], np.float64)
+        rows = np.array([rows for _, rows in ordered], np.int64)
+        return scores.reshape(len(found), most), rows.reshape(len(found), most)
 
     def _ordered(
-        self, query: Float[Tensor, " d"], rows: Int[Tensor, " s"], most: int
-    ) -> tuple[Float[Tensor, " m"], Int[Tensor, " m"]]:
+        self, query: Float[np.ndarray, " d"], rows: Int[np.ndarray, " s"], most: int
+    ) -> tuple[Float[np.ndarray, " m"], Int[np.ndarray, " m"]]:
         """The best of the rows by their cosines in float64; the rows are given in rising order."""
-        scores = (self._keys[rows].double() * query.double()).sum(1)
-        order = torch.sort(scores, descending=True, stable=True).indices[:most]
+        scores = (self._keys[rows].astype(np.float64) * query.astype(np.float64)).sum(1)
+        order = np.argsort(-scores, kind="stable")[:most]
         return scores[order], rows[order]
 
 
@@ -148,38 +141,39 @@ class _Survivors:
     """Rows that can still be among the best of one query, in rising order."""
 
     def __init__(self, most: int, width: int) -> None:
-        self.rows = torch.zeros(0, dtype=torch.int64)
-        self._products = torch.zeros(0)
+        self.rows = np.zeros(0, np.int64)
+        self._products = np.zeros(0, np.float32)
         self._most = most
         self._slack = 2 * width * _ROUNDING
-        self._level = -torch.inf
+        self._level = -np.inf
 
-    def meet(self, products: Float[Tensor, " b"], start: int) -> None:
+    def meet(self, products: Float[np.ndarray, " b"], start: int) -> None:
         """Take in what a block has to offer, and let go of what is now too far from the k-th."""
-        near = (products >= self._level).nonzero().flatten()
+        near = np.flatnonzero(products >= self._level)
         if not len(near):
             return
-        self.rows = torch.cat([self.rows, near + start])
-        self._products = torch.cat([self._products, products[near]])
+        self.rows = np.concatenate([self.rows, near + start])
+        self._products = np.concatenate([self._products, products[near]])
         if len(self.rows) > self._most:
-            kth = torch.topk(self._products, self._most).values[-1]
+            kth = np.partition(self._products, -self._most)[-self._most]
             self._level = float(kth) - self._slack
             kept = self._products >= self._level
             self.rows, self._products = self.rows[kept], self._products[kept]
 
 
-def _write(file: BinaryIO, blocks: Iterable[Float[Tensor, "_n _d"]]) -> tuple[int, int]:
+def _write(file: BinaryIO, blocks: Iterable[Float[np.ndarray, "_n _d"]]) -> tuple[int, int]:
     """Append the rows of all blocks; answers with n and d."""
     count, width = 0, None
     for block in blocks:
         if width not in (None, block.shape[1]):
             raise BadOption(f"keys of {width} and {block.shape[1]} dimensions; give one width")
         width = block.shape[1]
-        far = ~((block.double().norm(dim=1) - 1).abs() <= _UNIT)  # also where it is not a number
+        lengths = np.linalg.norm(block.astype(np.float64), axis=1)
+        far = ~(np.abs(lengths - 1) <= _UNIT)  # also where it is not a number
         if far.any():
-            row = count + int(far.nonzero()[0])
+            row = count + int(np.flatnonzero(far)[0])
             raise BadOption(f"key {row} is not of length 1; divide each key by its length")
-        file.write(block.detach().cpu().numpy().astype("<f4").tobytes())
+        file.write(block.astype("<f4").tobytes())
         count += len(block)
     if width is None:
         raise BadOption("no block of keys; give at least one, which may have no rows")

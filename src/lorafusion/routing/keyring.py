@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -240,7 +241,7 @@ def keyring(sources: tuple[Source, ...], encoder: Encoder) -> Keyring:
     """The keyring of these very LoRAs and encoder; the last few are remembered."""
     for known, by, ring in _RINGS:
         same = by is encoder and len(known) == len(sources)
-        if same and all(a is b for a, b in zip(known, sources, strict=True)):
+        if same and all(map(is_, known, sources)):
             return ring
     ring = Keyring(sources, encoder)
     _RINGS.insert(0, (sources, encoder, ring))
