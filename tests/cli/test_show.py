@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -125,3 +126,26 @@ def test_a_document_of_many_is_the_same_json(
     assert told.startswith('{\n  "folder": "a",\n')
     with pytest.raises(ValueError, match="not JSON compliant"):
         show.document({**content, "few": float("nan")})
+
+
+def test_entries_are_parted_where_they_begin_and_nowhere_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    odd = ["}, {", '}, {"name', '"}, {"name": "', ', {"name": ', "\\", '\\"}, {']
+    entries = [{"name": name, "rest": [name, {"name": name}]} for name in odd * show.MANY]
+    show.document({"loras": entries})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"loras": entries}
+    assert len(out.splitlines()) >= len(entries) + 4
+
+
+def test_a_short_command_leaves_the_garbage_collector_as_it_was(lf: Callable[..., Ran]) -> None:
+    assert gc.isenabled()
+    assert lf("explain", "a robot", "--library", "nowhere").code == 2
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        assert lf("library", "list", "--help").code == 0
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

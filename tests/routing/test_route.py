@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 
 from lorafusion.errors import BadOption, UnknownName
-from lorafusion.library import Library
+from lorafusion.library import Catalogue, Library, keys
 from lorafusion.registry import Registry
-from lorafusion.routing import DEFAULT, ENCODERS, ROUTERS, encoder_of, options_of, route
+from lorafusion.routing import (
+    DEFAULT,
+    ENCODERS,
+    KEYLESS,
+    ROUTERS,
+    encoder_of,
+    options_of,
+    route,
+)
 from tests.library.fakes import CountingEncoder
 
 
@@ -87,6 +95,35 @@ def test_a_second_prompt_computes_no_key(library: Library) -> None:
     encoder = CountingEncoder()
     route("a crown", library, encoder=encoder, router="cosine", phrases=False)
     assert encoder.asked == ["a crown"]
+
+
+@pytest.mark.parametrize("router", sorted(KEYLESS))
+def test_for_a_router_without_keys_none_are_made(
+    router: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand of them take a while to read; each of these routers may still be given some."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("keys were made")
+
+    encoder = CountingEncoder()
+    library = Library(folder)
+    found = ROUTERS[router]("a robot", tuple(library), library.keys(encoder), encoder)
+    monkeypatch.setattr(Library, "keys", refuse)
+    made = route("a robot", library, router=router, encoder=encoder, phrases=False, triggers=False)
+    assert [(c.name, c.weight, c.score) for c in made.candidates] == [
+        (c.name, c.weight, c.score) for c in found.candidates
+    ]
+
+
+def test_a_catalogue_remembers_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('[[lora]]\nname = "robot"\n[[lora]]\nname = "cat"\n', encoding="utf-8")
+    catalogue, encoder = Catalogue(path), CountingEncoder()
+    first = catalogue.keys(encoder)
+    monkeypatch.setattr(keys, "key_vectors", None)
+    assert catalogue.keys(encoder) is first
+    assert first.shape == (2, 8)
 
 
 def test_the_tables_are_open_to_other_packages() -> None:

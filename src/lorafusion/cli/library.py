@@ -30,11 +30,11 @@ library.command("set")(set_words)
 @library.command("list")
 def list_entries(library: options.Library = None, json: options.Json = False) -> None:
     """List the LoRAs of a folder, with the words that prompts are compared with."""
-    from lorafusion.library.hashes import known_hashes
-    from lorafusion.library.index import Index
-
     files = shelf.look(library)
     if json:
+        from lorafusion.library.hashes import known_hashes
+        from lorafusion.library.index import Index
+
         hashes = known_hashes(files.usable, Index())
         entries = [shelf.describe(file, hashes.get(file.location)) for file in files.usable]
         document = {"folder": str(files.survey.folder), "loras": entries}

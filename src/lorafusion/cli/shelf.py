@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,8 @@ def problems(files: Listing, others: Mapping[str, str] | None = None) -> Problem
 def warn(found: Problems) -> None:
     """Say on stderr what was skipped and why, a line for each reason."""
     titles = {"skipped": "skipped", "sidecars": "sidecar left out", "settings": "lorafusion.toml"}
+    if not any(found.values()):
+        return
     out = show.console(error=True)
     for kind, entries in found.items():
         names: dict[str, list[str]] = {}
@@ -112,6 +115,9 @@ def _why(file: Listed, reason: str) -> dict[str, str]:
 @contextmanager
 def _bar(title: str) -> Iterator[Progress]:
     """A progress bar on stderr, which appears with the first file and only on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _most: None
+        return
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -122,6 +128,6 @@ def _bar(title: str) -> Iterator[Progress]:
 
     out = show.console(error=True)
     parts = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=out, transient=True, disable=not out.is_terminal) as drawn:
+    with Progress(*parts, console=out, transient=True) as drawn:
         task = drawn.add_task(title, visible=False)
         yield lambda done, most: drawn.update(task, completed=done, total=most, visible=True)

@@ -1,20 +1,19 @@
-"""What the commands print: JSON documents, tables and bars."""
+"""What the commands print: JSON documents, tables and bars. Rich is imported where something is drawn."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from lorafusion.cli.columns import columns
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
     from lorafusion.plan import Candidate, Route
     from lorafusion.routing.effects import Effect
 
@@ -37,6 +36,8 @@ NEAREST = 12
 
 def console(*, error: bool = False) -> Console:
     """A console that prints names as they are: no markup, no colours of its own choice."""
+    from rich.console import Console
+
     stream = sys.stderr if error else sys.stdout
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")  # a terminal may lack a letter of a prompt
@@ -46,8 +47,10 @@ def console(*, error: bool = False) -> Console:
 @contextmanager
 def busy(text: str) -> Iterator[None]:
     """Say on stderr, where that is a terminal, what takes a while; gone when it is done."""
-    out = console(error=True)
-    with out.status(text) if out.is_terminal else nullcontext():
+    if not sys.stderr.isatty():
+        yield
+        return
+    with console(error=True).status(text):
         yield
 
 
@@ -98,6 +101,9 @@ def bar(value: float, most: float, width: int = BAR, *, ascii_only: bool = False
 
 def weights(route: Route) -> None:
     """Print the chosen LoRAs of a route; strengths where one is not 1."""
+    from rich.table import Table
+    from rich.text import Text
+
     out = console()
     if not route.chosen:
         line("No LoRA was chosen: the base model alone.")
@@ -144,6 +150,9 @@ def added(route: Route) -> None:
 
 def rows(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
     """Print a plain table."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in titles:
         table.add_column(title, overflow="fold")
@@ -215,6 +224,8 @@ def effects(found: Sequence[Effect]) -> None:
 
 
 def _cells(candidate: Candidate, drawn: str) -> list[Text]:
+    from rich.text import Text
+
     return [
         Text(candidate.name, style="bold"),
         Text(candidate.source.category),
@@ -224,6 +235,8 @@ def _cells(candidate: Candidate, drawn: str) -> list[Text]:
 
 
 def _evidence(candidate: Candidate) -> list[Text]:
+    from rich.text import Text
+
     if candidate.pinned:  # what the router thinks of it does not matter
         return [Text(), Text(), Text("pinned")]
     return [
