@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 import traceback
@@ -92,7 +93,12 @@ def _unswept(command: list[str]) -> Iterator[None]:
         yield
     finally:
         if spared:
+            # What is here by now counts as old, or the next object would set off a look through all of it; and
+            # so would the end of the process.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
+            atexit.register(gc.freeze)
 
 
 def _run(words: list[str], debug: bool) -> int:

@@ -78,7 +78,7 @@ def _reading(text: str) -> Reading | None:
 def _of(fields: Any) -> Reading | None:
     try:
         return Reading.of(fields)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError):
         return None
 
 
