@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import torch
+import numpy as np
 
 from lorafusion.base import Base
 from lorafusion.evaluation.runner.arms import CONTROLS, EQUAL
@@ -116,7 +116,7 @@ def _given(cell: Cell, bench: Bench, studio: Studio) -> Route:
         return _by_hand(prompt, [studio.kept(entry) for entry in entries], EQUAL)
     keys = dict(zip(studio.library.names, studio.library.keys(studio.encoder), strict=True))
     chosen = sorted(entries, key=lambda entry: entry.name)
-    rows = torch.stack([keys[entry.name] for entry in chosen])
+    rows = np.stack([keys[entry.name] for entry in chosen])
     found = ROUTERS[router](prompt, tuple(chosen), rows, studio.encoder, **options)
     by_name = {candidate.name: candidate for candidate in found.candidates}
     candidates = tuple(
