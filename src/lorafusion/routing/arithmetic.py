@@ -1,7 +1,7 @@
 """Arithmetic: what routing calculates with: torch where a process has it, else numpy.
 
-Importing torch takes a second, which a command that only asks for a route does without. Where torch is
-loaded anyway, its products of few rows with a weight that stays are two to three times as fast.
+Importing torch takes longer than all else that a command needs which only asks for a route. Where torch is loaded
+anyway, its products of few rows with a weight that stays are the faster ones.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 
 FOLDER = "rings"
 MOST = 6
-"""Files that are kept: the last ones used; a library of ten thousand takes sixty megabytes."""
+"""Files that are kept: the last ones used; each is a little larger than the keys in it."""
 LARGE = "keys"
 """The array that is not checked against its sum, since it would have to be read whole."""
 
