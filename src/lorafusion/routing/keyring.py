@@ -36,9 +36,10 @@ SHORT = 8
 Array = NDArray[Any]
 _PARTS = re.compile(r"[,.;:\n|(]+")
 _REMEMBERED = 20_000
+_STORED = 200
+"""LoRAs from which on what was found out about their keys is stored."""
 _LARGE = 2_000
-"""LoRAs up to which their keys are read in phrases, like a prompt: a fraction of a second, each time; from
-which on what was found out about them is stored."""
+"""LoRAs up to which their keys are read in phrases, like a prompt, which takes longer than all else."""
 
 
 def key_texts(source: Source) -> tuple[str, ...]:
@@ -89,7 +90,8 @@ class Keyring:
         self._ring, self._columns = ring, list(ring.columns)
         self._product = arithmetic().comparing(ring.keys)
         self._known = dict(zip(self._background.phrases, self._background.vectors, strict=True))
-        self._known |= dict(zip(ring.texts, ring.keys, strict=True)) | self._phrases(ring.texts)
+        self._known |= dict(zip(ring.texts, ring.keys, strict=True))
+        self._known |= dict(zip(ring.phrases, ring.said, strict=True))
         self._spans = dict(self._known)
         self._near: dict[str, tuple[Array, ...]] = {}
 
@@ -100,7 +102,7 @@ class Keyring:
 
     def _mark(self, sources: Sequence[Source]) -> str:
         """What the ring of these LoRAs is stored under; "" for few, and for an encoder that has no id."""
-        if self.count < _LARGE or not self._encoder.id:
+        if self.count < _STORED or not self._encoder.id:
             return ""
         told = [
             (one.name, getattr(one, "text", ""), getattr(one, "triggers", ())) for one in sources
@@ -118,6 +120,7 @@ class Keyring:
         )  # blank names
         called = ((words_of_name(one.name), *getattr(one, "triggers", ())) for one in sources)
         mean, deviation = self._background.measure(keys)
+        phrases = self._phrases(flat)
         return Ring(
             texts=flat,
             keys=keys,
@@ -127,6 +130,8 @@ class Keyring:
             literal=Called.of([map(_words, texts) for texts in owned]),
             framing=sorted(FRAMES & {name.casefold() for names in called for name in names}),
             vocabulary=sorted({word for text in flat for word in stems(text)}),
+            phrases=phrases,
+            said=key_vectors(phrases, self._encoder, KeyStore()) if phrases else keys[:0],
             mean=mean,
             deviation=deviation,
             asking=self._asking(keys, (mean, deviation), columns, keyless),
@@ -145,18 +150,15 @@ class Keyring:
         fits = symmetric(cosines, self._background.measure(ordinary), measured)
         return _best(fits, columns, keyless) >= ASKS
 
-    def _phrases(self, texts: Sequence[str]) -> dict[str, Float[np.ndarray, " d"]]:
-        """Phrase of the keys -> its vector, kept like a key: a third of what prompts say is among them.
+    def _phrases(self, texts: Sequence[str]) -> list[str]:
+        """The phrases of the keys, kept like keys: a third of what prompts say is among them.
 
         An encoder without a quick way would take minutes for those of a large library.
         """
         if self.count > _LARGE or not isinstance(self._encoder, Quickly):
-            return {}
+            return []
         said = {span.text.casefold() for text in texts for span in read(text)}
-        phrases = sorted(said - self._known.keys() - set(texts))
-        if not phrases:
-            return {}
-        return dict(zip(phrases, key_vectors(phrases, self._encoder, KeyStore()), strict=True))
+        return sorted(said - set(self._background.phrases) - set(texts))
 
     def named(self, text: str) -> list[int]:
         """The LoRAs that have a key of just these words, whatever their endings."""

@@ -31,8 +31,8 @@ Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 FOLDER = "rings"
 MOST = 6
 """Files that are kept: the last ones used; each is a little larger than the keys in it."""
-LARGE = "keys"
-"""The array that is not checked against its sum, since it would have to be read whole."""
+LARGE = frozenset({"keys", "said"})
+"""Arrays that are not checked against a sum, since they would have to be read whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,8 @@ class Ring:
         literal: LoRAs by all words of a key.
         framing: words that else only frame a phrase, but name a LoRA here.
         vocabulary: the words of all keys, without endings, sorted.
+        phrases: parts of the keys that a prompt may well say, [p].
+        said: their vectors, [p, d].
         mean: of the cosines of each key with its nearest phrases, [k].
         deviation: of the same, [k].
         asking: which phrases ask for which LoRA themselves, [o, n].
@@ -61,6 +63,8 @@ class Ring:
     literal: Called
     framing: Sequence[str]
     vocabulary: Sequence[str]
+    phrases: Sequence[str]
+    said: Float[np.ndarray, "p d"]
     mean: Float[np.ndarray, " k"]
     deviation: Float[np.ndarray, " k"]
     asking: Bool[np.ndarray, "o n"]
@@ -90,13 +94,14 @@ class Ring:
             told[name] = Called(words, arrays[f"{name}.starts"], arrays[f"{name}.owners"])
         count = arrays["columns"].shape[1]
         told["asking"] = np.unpackbits(arrays["asking"], axis=1, count=count).view(bool)
-        if not len(told["texts"]) == len(told["keys"]) == len(told["mean"]):
+        even = len(told["texts"]) == len(told["keys"]) == len(told["mean"])
+        if not even or len(told["phrases"]) != len(told["said"]):
             raise ValueError("a ring of several lengths")
         return cls(**told)
 
 
-_PLAIN = ("keys", "columns", "keyless", "mean", "deviation")
-_LISTS = ("texts", "framing", "vocabulary")
+_PLAIN = ("keys", "said", "columns", "keyless", "mean", "deviation")
+_LISTS = ("texts", "framing", "vocabulary", "phrases")
 _TABLES = ("exact", "literal")
 
 
@@ -139,9 +144,9 @@ def kept(
 
 
 def _sum(arrays: Arrays) -> str:
-    """Of all arrays but the large one, which only has to be whole."""
+    """Of all arrays but the large ones, which only have to be whole."""
     total = 0
-    for name in sorted(arrays.keys() - {LARGE}):
+    for name in sorted(arrays.keys() - LARGE):
         total = zlib.crc32(np.ascontiguousarray(arrays[name]).view(np.uint8).data, total)
     return str(total)
 
