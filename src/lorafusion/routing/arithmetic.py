@@ -65,6 +65,13 @@ class Arithmetic(Protocol):
         """Mean and deviation of each row."""
 
 
+def lasting() -> Arithmetic:
+    """Torch's, which is imported now if need be: what is stored is the same, whoever came first."""
+    from lorafusion.routing.by_torch import ByTorch
+
+    return ByTorch()
+
+
 def arithmetic() -> Arithmetic:
     """Torch's where this process has loaded it, else numpy's."""
     if "torch" in sys.modules:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from lorafusion.library.keys import Encoder, key_vectors, rows_of
 from lorafusion.library.store import KeyStore
-from lorafusion.routing.arithmetic import arithmetic
+from lorafusion.routing.arithmetic import Arithmetic, arithmetic, lasting
 from lorafusion.routing.rings import Arrays, kept, mark
 from lorafusion.routing.words import WORD, stem
 
@@ -78,9 +78,9 @@ class Background:
             if quick
             else key_vectors(self.phrases, encoder, KeyStore())
         )
-        self._product = self._arithmetic.comparing(vectors)
-        deviation = self.measure(vectors)[1]
-        return {"vectors": vectors, "unit": self.spread(deviation[None])[0]}
+        by = lasting() if encoder.id else self._arithmetic
+        deviation = measure(vectors, vectors, by)[1]
+        return {"vectors": vectors, "unit": by.spread(deviation[None])[0]}
 
     def nearest(
         self, rows: Float[np.ndarray, "n d"]
@@ -92,14 +92,22 @@ class Background:
         self, near: Float[np.ndarray, "n r"]
     ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
         """Mean and deviation of each row of cosines: [n], [n]."""
-        mean, deviation = self._arithmetic.spread(near)
-        return mean, np.maximum(deviation, SMALLEST, dtype=np.float32)
+        return _spread(near, self._arithmetic)
 
-    def measure(
-        self, rows: Float[np.ndarray, "n d"]
-    ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-        """Mean and deviation of the cosines of each row with its nearest ordinary phrases: [n], [n]."""
-        return self.spread(self.nearest(rows)[0])
+
+def measure(
+    rows: Float[np.ndarray, "n d"], ordinary: Float[np.ndarray, "o d"], by: Arithmetic
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Mean and deviation of the cosines of each row with its nearest ordinary phrases: [n], [n]."""
+    near = by.nearest(by.comparing(ordinary)(rows), min(NEAREST, len(ordinary)))[0]
+    return _spread(near, by)
+
+
+def _spread(
+    near: Float[np.ndarray, "n r"], by: Arithmetic
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    mean, deviation = by.spread(near)
+    return mean, np.maximum(deviation, SMALLEST, dtype=np.float32)
 
 
 def rivals(

@@ -8,15 +8,15 @@ from operator import is_
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from lorafusion.library.keys import Encoder, key_vectors, rows_of
 from lorafusion.library.naming import words_of_name
 from lorafusion.library.store import KeyStore
 from lorafusion.plan import Source
-from lorafusion.routing.arithmetic import arithmetic
-from lorafusion.routing.background import NEAREST, RIVALS, background, rivals, symmetric
+from lorafusion.routing.arithmetic import Arithmetic, arithmetic, lasting
+from lorafusion.routing.background import NEAREST, RIVALS, background, measure, rivals, symmetric
 from lorafusion.routing.called import Called
 from lorafusion.routing.quickly import Quickly, quickly
 from lorafusion.routing.reading import read
@@ -84,7 +84,9 @@ class Keyring:
         self.ranks = np.argsort(np.array(by_name, np.int64))
         self._encoder = quickly(encoder)
         self._background = background(encoder)
-        ring = kept(self._mark(sources), lambda: self._made(sources), Ring.arrays, Ring.of)
+        name = self._mark(sources)
+        by = lasting if name else arithmetic
+        ring = kept(name, lambda: self._made(sources, by()), Ring.arrays, Ring.of)
         self.framing = frozenset(ring.framing)
         self.spelling = Spelling(ring.vocabulary, encoder)
         self._ring, self._columns = ring, list(ring.columns)
@@ -109,7 +111,7 @@ class Keyring:
         ]
         return mark(self._encoder.id, self._background.phrases, NEAREST, ASKS, told)
 
-    def _made(self, sources: Sequence[Source]) -> Ring:
+    def _made(self, sources: Sequence[Source], by: Arithmetic) -> Ring:
         """The ring of these LoRAs, worked out."""
         owned = [key_texts(source) for source in sources]
         flat = list(dict.fromkeys(text for texts in owned for text in texts))  # many have the same
@@ -119,7 +121,11 @@ class Keyring:
             [i for i, texts in enumerate(owned) if not texts], np.int64
         )  # blank names
         called = ((words_of_name(one.name), *getattr(one, "triggers", ())) for one in sources)
-        mean, deviation = self._background.measure(keys)
+        ordinary = self._background.vectors
+        mean, deviation = measure(keys, ordinary, by)
+        fits = symmetric(
+            by.comparing(keys)(ordinary), measure(ordinary, ordinary, by), (mean, deviation)
+        )
         phrases = self._phrases(flat)
         return Ring(
             texts=flat,
@@ -134,21 +140,8 @@ class Keyring:
             said=key_vectors(phrases, self._encoder, KeyStore()) if phrases else keys[:0],
             mean=mean,
             deviation=deviation,
-            asking=self._asking(keys, (mean, deviation), columns, keyless),
+            asking=_best(fits, columns, keyless) >= ASKS,
         )
-
-    def _asking(
-        self,
-        keys: Float[np.ndarray, "k d"],
-        measured: tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]],
-        columns: Int[np.ndarray, "m n"],
-        keyless: Int[np.ndarray, " j"],
-    ) -> Bool[np.ndarray, "o n"]:
-        """Which ordinary phrases ask for which LoRA."""
-        ordinary = self._background.vectors
-        cosines = arithmetic().comparing(keys)(ordinary)
-        fits = symmetric(cosines, self._background.measure(ordinary), measured)
-        return _best(fits, columns, keyless) >= ASKS
 
     def _phrases(self, texts: Sequence[str]) -> list[str]:
         """The phrases of the keys, kept like keys: a third of what prompts say is among them.
