@@ -1,7 +1,8 @@
 """Timing: microseconds of processor time a prompt on one thread, encoder included, after a warm-up.
 
 Processor time and not the clock on the wall, which counts what else the machine does. The routers take
-turns at each prompt, so that what slows the machine for a while slows all of them.
+turns, some prompts each, so that what slows the machine for a while slows all of them, and each has its
+own weights and keys in the processor's caches, as where it is the only one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ WARM = 5
 """Prompts before the clock starts: models are loaded and keys are made."""
 TIMED = 60
 """Prompts that are timed, each once and each a new one."""
+TURN = 13
+"""Prompts of one turn."""
 
 
 def times(runs: Sequence[Run], encoder: Encoder) -> dict[str, dict[str, dict[str, Any]]]:
@@ -48,15 +51,16 @@ def microseconds(
 ) -> dict[str, dict[str, Any]]:
     """Label -> processor time of one routing: the least, the median and the greatest of `TIMED` prompts."""
     passed: dict[str, list[tuple[float, float]]] = {run.label: [] for run in runs}
-    for case in prompts[: WARM + TIMED]:
+    for first in range(0, WARM + TIMED, TURN):
         for run in runs:
-            if run.router == OURS:
-                # words that earlier prompts had too are encoded again: each prompt is quite new
-                keyring(entries, encoder).forget()
-            start, wall = time.process_time(), time.perf_counter()
-            ROUTERS[run.router](case.prompt, entries, keys, encoder, **run.options)
-            spent = time.process_time() - start
-            passed[run.label].append((spent * 1e6, (time.perf_counter() - wall) * 1e6))
+            for case in prompts[first : min(first + TURN, WARM + TIMED)]:
+                if run.router == OURS:
+                    # words that earlier prompts had too are encoded again: each prompt is quite new
+                    keyring(entries, encoder).forget()
+                start, wall = time.process_time(), time.perf_counter()
+                ROUTERS[run.router](case.prompt, entries, keys, encoder, **run.options)
+                spent = time.process_time() - start
+                passed[run.label].append((spent * 1e6, (time.perf_counter() - wall) * 1e6))
     return {label: _summary(rows[WARM:]) for label, rows in passed.items()}
 
 
