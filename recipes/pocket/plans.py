@@ -48,7 +48,7 @@ PLANS: tuple[LoraPlan, ...] = (
     LoraPlan("city", 5, 5, True, "diffusers"),
     LoraPlan("pixel-art", 8, 8, True, "diffusers", times=4),
     LoraPlan("sketch", 6, 3, True, "kohya"),
-    LoraPlan("mosaic", 8, 8, True, "diffusers", "sidecar", 5),
+    LoraPlan("mosaic", 8, 8, True, "diffusers", "sidecar", 3, 5),
     LoraPlan("octopus", 8, 8, True, "kohya", times=2),
     LoraPlan("owl", 8, 8, True, "kohya", "tags", 2),
     LoraPlan("goggles", 8, 8, True, "diffusers", times=5, scenes=5),
