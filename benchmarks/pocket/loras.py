@@ -1,6 +1,6 @@
 """``python -m benchmarks.pocket.loras --work FOLDER``: does each LoRA alone teach its individual?
 
-40 prompts for each LoRA: its class word in the company of one to three elements that the base knows. The same prompts
+120 prompts for each LoRA: its class word in the company of one to three elements that the base knows. The same prompts
 and seeds without the LoRA say what the base knows of it: of an instance the class alone, of a novel class nothing.
 """
 
@@ -121,7 +121,7 @@ COMMAND = Command(
 def main() -> None:
     """Read the options and do what they say."""
     options = COMMAND.parser()
-    options.add_argument("--count", type=int, default=40, help="pictures of each LoRA")
+    options.add_argument("--count", type=int, default=120, help="pictures of each LoRA")
     options.add_argument("--only", nargs="+", choices=LORAS, metavar="LORA", help="only these")
     COMMAND.run(options.parse_args())
 

@@ -90,7 +90,7 @@ def cut(tensors: dict[str, Tensor], rank: int) -> dict[str, Tensor]:
 
 def _cut_settings(text: str, plan: LoraPlan) -> str:
     settings = json.loads(text)
-    own = {"r": plan.rank, "lora_alpha": plan.alpha}
+    own = {"r": plan.rank, "lora_alpha": plan.shipped_alpha}
     changed = {key: own.get(key.rpartition(".")[2], value) for key, value in settings.items()}
     return json.dumps(changed, indent=2, sort_keys=True)
 
@@ -109,10 +109,11 @@ def pack(source: Path, plan: LoraPlan, folder: Path) -> None:
         metadata = dict(file.metadata())
     if plan.learned:
         tensors = cut(tensors, plan.rank)
+    if plan.learned or plan.acts != 1:
         settings = metadata["lora_adapter_metadata"]
         metadata["lora_adapter_metadata"] = _cut_settings(settings, plan)
     if plan.form == "kohya":
-        tensors = to_kohya(tensors, plan.alpha)
+        tensors = to_kohya(tensors, plan.shipped_alpha)
         metadata = _kohya_metadata(plan, one)
     if plan.told == "sidecar":
         text = json.dumps(_sidecar(one), indent=2) + "\n"
@@ -151,6 +152,6 @@ def _kohya_metadata(plan: LoraPlan, one: Individual) -> dict[str, str]:
         "ss_output_name": plan.name,
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(plan.rank),
-        "ss_network_alpha": str(float(plan.alpha)),
+        "ss_network_alpha": str(float(plan.shipped_alpha)),
         "ss_tag_frequency": json.dumps(tags),
     }

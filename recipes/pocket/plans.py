@@ -19,6 +19,8 @@ class LoraPlan:
         times: how often the recipe's steps; a class that the base never saw takes longer.
         scenes: how often the recipe's scenes; a word that is missed in some sentences is met in more.
         learned: the rank that it learns at, where that is more than the rank of the file that ships.
+        acts: what the alpha of the file that ships is of the one that it learns with: a style that is
+            seen for sure leaves more of the others where it acts less.
     """
 
     name: str
@@ -30,6 +32,12 @@ class LoraPlan:
     times: int = 1
     scenes: int = 1
     learned: int = 0
+    acts: float = 1.0
+
+    @property
+    def shipped_alpha(self) -> float:
+        """The alpha of the file that ships."""
+        return self.alpha * self.acts
 
 
 PLANS: tuple[LoraPlan, ...] = (
@@ -47,8 +55,8 @@ PLANS: tuple[LoraPlan, ...] = (
     LoraPlan("beach", 4, 4, False, "kohya", "sidecar"),
     LoraPlan("city", 5, 5, True, "diffusers"),
     LoraPlan("pixel-art", 8, 8, True, "diffusers", times=4),
-    LoraPlan("sketch", 6, 3, True, "kohya"),
-    LoraPlan("mosaic", 8, 8, True, "diffusers", "sidecar", 5),
+    LoraPlan("sketch", 6, 3, True, "kohya", times=2, scenes=5, acts=0.85),
+    LoraPlan("mosaic", 8, 8, True, "diffusers", "sidecar", 3, 5),
     LoraPlan("octopus", 8, 8, True, "kohya", times=2),
     LoraPlan("owl", 8, 8, True, "kohya", "tags", 2),
     LoraPlan("goggles", 8, 8, True, "diffusers", times=5, scenes=5),

@@ -16,7 +16,7 @@ from recipes.pocket.scorers.pool import Pool, to_unit
 from recipes.pocket.scorers.scenes import NAMES, UNKNOWN, WORDS
 
 WIDTHS = (24, 64, 128, 192)
-SHARES = {"drawn": 0.45, "decoded": 0.34, "broken": 0.14, "latent": 0.07}
+SHARES = {"drawn": 0.36, "decoded": 0.44, "broken": 0.13, "latent": 0.07}
 """What a batch is made of."""
 
 

@@ -31,12 +31,12 @@ class Sizes:
         half: compute in bfloat16 while training.
     """
 
-    drawn: int = 80_000
-    decoded: int = 40_000
+    drawn: int = 120_000
+    decoded: int = 120_000
     latent: int = 8_000
     chosen: int = 2_400
     measured: int = 2_400
-    eye_steps: int = 6_000
+    eye_steps: int = 9_000
     clip_steps: int = 1_500
     batch: int = 96
     seed: int = 17
