@@ -113,8 +113,8 @@ def _times(timed: dict[str, Any]) -> str:
     found = timed["minilm"]
     lines = [
         "## Time\n\nMicroseconds of processor time a prompt on one core, minilm included, each prompt a new one after "
-        "five others:\nthe median, and the least in brackets. `phrases` remembers the phrases of earlier prompts; the last "
-        "row has\nit forget them before each prompt. "
+        "five others:\nthe median, and the least in brackets. `phrases` remembers the phrases of earlier prompts; the "
+        "last row has\nit forget them before each prompt. "
         f"The load was {machine['load at the start']} on\n{machine['cores']} cores at the start and "
         f"{timed['provenance']['load at the end']} at the end; on a busy machine caches are shared and times are "
         "longer.\n",
