@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lorafusion.errors import BadOption, NotWritable, UnknownName
 from lorafusion.library import Encoder
 from lorafusion.library.described import Described
-from lorafusion.plan import Route
+from lorafusion.plan import Candidate, Route
 from lorafusion.routing import ENCODERS, PipelineEncoder, calibration
 from lorafusion.routing.effects import effects
 from lorafusion.routing.keyring import key_texts
@@ -251,6 +251,12 @@ def test_leaving_a_phrase_out(minilm: Encoder) -> None:
         ("library", ["library"]),
     ]
     assert found[0].changes["robot"] == pytest.approx(route.weights["robot"])
+
+
+def test_a_word_that_else_frames_is_left_out_where_it_asked_for_a_lora() -> None:
+    one = Candidate(Described("sketch", "style", "a sketch", ()), 3.0, 1.0, "Sketch")
+    found = effects(Route("a robot, Sketch", (one,)), lambda prompt: Route(prompt, ()))
+    assert [each.phrase for each in found] == ["robot", "Sketch"]
 
 
 def test_what_ships_for_minilm_is_what_is_measured(minilm: Encoder) -> None:

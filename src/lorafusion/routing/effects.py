@@ -31,7 +31,8 @@ def effects(route: Route, again: Callable[[str], Route]) -> list[Effect]:
     """
     found = []
     pins = {one.name for one in route.chosen if one.pinned}  # no phrase changes their weights
-    for span in phrases_of(route.text):
+    asked = frozenset(one.phrase.casefold() for one in route.chosen)  # by "sketch" alone, too
+    for span in phrases_of(route.text, asked):
         rest = f"{route.text[: span.start]} {route.text[span.end :]}"
         without = again(rest).weights if rest.strip() else {}
         names = [n for n in dict.fromkeys((*route.weights, *without)) if n not in pins]
