@@ -50,7 +50,7 @@ def _lora_row(plan: LoraPlan) -> str:
     one = world.INDIVIDUALS[plan.name]
     cells = (
         f"`{plan.name}`", one.description, "novel" if one.novel else "individual", plan.rank,
-        plan.alpha, "yes" if plan.text else "no", plan.form, plan.told,
+        f"{plan.shipped_alpha:g}", "yes" if plan.text else "no", plan.form, plan.told,
     )  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 
