@@ -10,6 +10,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from lorafusion.lazy import imported
 from lorafusion.version import __version__
 
 if TYPE_CHECKING:
@@ -66,15 +67,14 @@ __all__ = [
 ]
 
 
+_named = imported(__name__, _HOMES)
+
+
 def __getattr__(name: str) -> object:
-    """Import the home of a public name and remember the name (PEP 562)."""
+    """Import a public module, or the home of a public name (PEP 562)."""
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    return _named(name)
 
 
 def __dir__() -> list[str]:

@@ -5,8 +5,9 @@ Names are imported when they are first used: a list of ten thousand known files 
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from lorafusion.lazy import imported
 
 if TYPE_CHECKING:
     from lorafusion.library.catalogue import Library as Library
@@ -18,11 +19,4 @@ _HOMES = {"Catalogue": "described", "Encoder": "keys", "Entry": "entry", "Librar
 
 __all__ = ["Catalogue", "Encoder", "Entry", "Library"]
 
-
-def __getattr__(name: str) -> object:
-    """Import the home of a public name and remember the name (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = imported(__name__, _HOMES)

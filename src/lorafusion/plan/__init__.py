@@ -9,8 +9,9 @@ Names are imported when they are first used: a Route needs no torch.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from lorafusion.lazy import imported
 
 if TYPE_CHECKING:
     from lorafusion.plan.plan import Plan as Plan
@@ -22,11 +23,4 @@ _HOMES = {"Candidate": "route", "Plan": "plan", "Route": "route", "Source": "rou
 
 __all__ = ["Candidate", "Plan", "Route", "Source"]
 
-
-def __getattr__(name: str) -> object:
-    """Import the home of a public name and remember the name (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = imported(__name__, _HOMES)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lorafusion.errors import BadOption, UnknownName
+from lorafusion.lazy import imported
 from lorafusion.library import Catalogue, Encoder, Library
 from lorafusion.plan import Route
 from lorafusion.registry import Registry, unknown
@@ -52,14 +53,8 @@ ENCODERS: Registry[Callable[[], Encoder]] = Registry(
 )
 
 
-def __getattr__(name: str) -> object:
-    """The one public name here that imports torch, when it is first used (PEP 562)."""
-    if name != "PipelineEncoder":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from lorafusion.routing.pipeline_encoder import PipelineEncoder
-
-    globals()[name] = PipelineEncoder
-    return PipelineEncoder
+__getattr__ = imported(__name__, {"PipelineEncoder": "pipeline_encoder"})
+"""The one public name here that imports torch comes when it is first used."""
 
 
 def route(

@@ -114,7 +114,7 @@ def fitted(scores: Float[np.ndarray, "p p"]) -> Calibration:
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, ident: str, stamp: tuple[int, ...]) -> Calibration | None:  # noqa: ARG001
+def _read(path: Path, ident: str, stamp: tuple[int, ...]) -> Calibration | None:  # noqa: ARG001 - for the cache
     # `stamp` is another one when the file is: a prompt need not read it again
     found = _content(path).get(ident) if ident else None
     if not isinstance(found, dict):
