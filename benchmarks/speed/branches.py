@@ -15,6 +15,7 @@ from benchmarks.speed.models import Bench, twin
 from benchmarks.speed.peers import Peft, composite_loop, one_by_one
 from benchmarks.speed.steps import difference, executor, weights
 from lorafusion.executors.call import Call, prediction
+from lorafusion.executors.quick import quickened
 
 
 def composite(
@@ -22,7 +23,7 @@ def composite(
 ) -> dict[str, Any]:
     """One guided step of composite with all LoRAs: our branches as rows, against the published loop.
 
-    And against the bare base on as many rows, which nobody who asks it for all branches can undercut.
+    And against the bare base on as many rows, as it is and with its large layers mapped as ours are.
     """
     other = twin(one)
     peer = Peft(other, loras)
@@ -40,7 +41,14 @@ def composite(
 
         loop = composite_loop(peer, other.call(2, latent), len(loras))
         floor = one.call(2 * len(loras), latent)
-        variants: dict[str, Work] = {"loop": loop, "ours": step, "base together": floor}
+        quick = twin(one)
+        stack.enter_context(quickened(quick.unet))
+        variants: dict[str, Work] = {
+            "loop": loop,
+            "ours": step,
+            "base together": floor,
+            "base together, quick": quick.call(2 * len(loras), latent),
+        }
         away = difference(step(), loop())
         per_step = len(calls)
         timings = paired(variants, rounds, device)
@@ -48,6 +56,7 @@ def composite(
         "seconds": timings.summary(),
         "ratio to the loop": timings.ratio("ours", "loop"),
         "ratio to the base in one batch": timings.ratio("ours", "base together"),
+        "ratio to the quick base in one batch": timings.ratio("ours", "base together, quick"),
         "denoiser calls a step": per_step,
         "difference from the loop": away,
     }

@@ -34,16 +34,23 @@ class Timings:
         pairs = zip(self.process[name], self.process[base], strict=True)
         return spread([one / other for one, other in pairs])
 
-    def overheads(self, name: str, peer: str, base: str) -> dict[str, float]:
-        """(name - base) / (peer - base), of the medians and round by round.
+    def overheads(self, name: str, peer: str, base: str, own: str = "") -> dict[str, float]:
+        """(name - own base) / (peer - base), of the medians and round by round.
 
         A difference of two noisy times is noisier than either: the share of the medians is what
         counts, the spread says how far to trust it.
+
+        Args:
+            name: whose overhead.
+            peer: whose it is a share of.
+            base: what the peer adds its own to.
+            own: what `name` adds its own to; the same base when not given.
         """
-        mine, theirs, bare = (statistics.median(self.process[each]) for each in (name, peer, base))
-        rounds = zip(self.process[name], self.process[peer], self.process[base], strict=True)
-        shares = [(a - c) / (b - c) for a, b, c in rounds if b > c] or [float("nan")]
-        share = (mine - bare) / (theirs - bare) if theirs > bare else float("nan")
+        columns = [self.process[each] for each in (name, own or base, peer, base)]
+        mine, bare, theirs, plain = map(statistics.median, columns)
+        rounds = zip(*columns, strict=True)
+        shares = [(a - b) / (c - d) for a, b, c, d in rounds if c > d] or [float("nan")]
+        share = (mine - bare) / (theirs - plain) if theirs > plain else float("nan")
         return spread(shares) | {"median": round(share, 4)}
 
     def summary(self) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.speed.steps import SHARES
+
 Row = dict[str, Any]
 
 
@@ -63,9 +65,10 @@ def _found(*path: str) -> Callable[[Row], dict[str, float]]:
     return value
 
 
-SHARE = "share of peft's overhead"
+SHARE, QUICK = tuple(SHARES)
 BASE = "ratio to base"
 PEFT = "`inject`'s time above the base as a share of peft's"
+LORAS = "`inject`'s time above the quick base as a share of peft's above its own"
 GOALS = (
     Goal(
         "One step, five LoRAs, `inject`: time of the bare base",
@@ -82,14 +85,16 @@ GOALS = (
         )
         for loras, latent in ((5, 32), (20, 16), (20, 32), (5, 64))
     ),
-    Goal(
-        f"Layers, latent 64: {PEFT}",
-        _is("layers", "tuned", latent=64),
-        _found(SHARE, "inject"),
-        0.1,
+    *(
+        Goal(
+            f"Layers, latent {latent}: {title}",
+            _is("layers", malloc, latent=latent),
+            _found(share, "inject"),
+            bound,
+        )
+        for latent, malloc, bound in ((64, "tuned", 0.1), (32, "", 0.25), (16, "", 1.0))
+        for title, share in ((PEFT, SHARE), (LORAS, QUICK))
     ),
-    Goal(f"Layers, latent 32: {PEFT}", _is("layers", latent=32), _found(SHARE, "inject"), 0.25),
-    Goal(f"Layers, latent 16: {PEFT}", _is("layers", latent=16), _found(SHARE, "inject"), 1.0),
     *(
         Goal(
             f"New weights, {loras} loaded: times faster than `set_adapters`",

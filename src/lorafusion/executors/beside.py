@@ -13,6 +13,7 @@ from torch.nn import functional
 from lorafusion.executors.forms import LAUNCH, Sizes
 from lorafusion.executors.layout import Layout, Picked
 from lorafusion.executors.mixture import Mixture
+from lorafusion.executors.quick import Quick, plain
 from lorafusion.executors.same import Turn, recorded
 from lorafusion.executors.scratch import Scratch
 from lorafusion.executors.sidepath import along, between, check_samples
@@ -51,11 +52,9 @@ class Beside:
 
     def __post_init__(self) -> None:
         layer = self.site.layer
-        self._forward = layer.forward
         self._linear = isinstance(layer, nn.Linear)
-        # Subclasses and layers that others have wrapped know more of their forward than we do.
-        self._plain = type(layer) in (nn.Linear, nn.Conv2d) and "forward" not in vars(layer)
-        self._plain &= getattr(layer, "padding_mode", "zeros") == "zeros"
+        self._quick = Quick(layer) if plain(layer) else None
+        self._forward = self._quick or layer.forward
         weight = self.site.weight
         self._sizes = Sizes(weight[0].numel(), weight.shape[0])
 
@@ -77,7 +76,7 @@ class Beside:
         """Whether results may be written over: nobody wants gradients, types and places agree."""
         weight = self.site.weight
         return (
-            self._plain
+            self._quick is not None
             and weight.dtype == x.dtype
             and weight.device == x.device
             and not torch.is_grad_enabled()
@@ -176,11 +175,8 @@ class Beside:
 
     def _with(self, x: Tensor, weight: Tensor) -> Tensor:
         """The layer's output with another weight."""
-        layer = self.site.layer
-        if isinstance(layer, nn.Linear):
-            return functional.linear(x, weight, layer.bias)
-        assert isinstance(layer, nn.Conv2d), "linear or a convolution"
-        return functional.conv2d(x, weight, layer.bias, layer.stride, layer.padding, layer.dilation)
+        assert self._quick is not None, "plain"
+        return self._quick.through(x, weight)
 
     def _added(self, out: Tensor, x: Tensor, mixture: Mixture) -> Tensor:
         """`out` with the side path added to it, written over where it lies in one piece."""

@@ -15,6 +15,7 @@ from lorafusion.errors import WrongBase
 from lorafusion.executors.base import replaced
 from lorafusion.executors.block import Block, blocks
 from lorafusion.executors.call import Call
+from lorafusion.executors.quick import quickened
 from lorafusion.executors.same import OF_THE_PROMPT, Remember, Turn
 from lorafusion.executors.site import sites
 from lorafusion.lora import Delta
@@ -38,7 +39,7 @@ class Fold:
     """
 
     def __init__(self, module: nn.Module, parts: Sequence[Mapping[str, Delta]]) -> None:
-        self._forward = module.forward
+        self._module, self._forward = module, module.forward
         found = sites(module, parts)
         for site in found:
             weight = site.weight
@@ -56,6 +57,7 @@ class Fold:
     def __enter__(self) -> Fold:
         self._blocks = blocks(self._sites)
         with ExitStack() as stack:
+            stack.enter_context(quickened(self._module, {site.layer for site in self._sites}))
             for site in self._sites:
                 if site.path.endswith(OF_THE_PROMPT):
                     forward = Remember(site.layer.forward, self._turn)

@@ -16,6 +16,7 @@ from lorafusion.executors.base import replaced
 from lorafusion.executors.beside import Beside, Mixed
 from lorafusion.executors.call import Call, prediction, stack, with_prediction
 from lorafusion.executors.mixture import Mixture
+from lorafusion.executors.quick import quickened
 from lorafusion.executors.same import OF_THE_PROMPT, Remember, Same
 from lorafusion.executors.scratch import Scratch
 from lorafusion.executors.site import Site, sites
@@ -39,7 +40,7 @@ class Inject:
     """
 
     def __init__(self, module: nn.Module, parts: Sequence[Mapping[str, Delta]]) -> None:
-        self._forward = module.forward
+        self._module, self._forward = module, module.forward
         self._sites = sites(module, parts, dtype=None)
         check_low_rank(self._sites)
         self._layouts = list(dict.fromkeys(site.layout for site in self._sites))
@@ -58,6 +59,7 @@ class Inject:
                 if site.path.endswith(OF_THE_PROMPT):
                     forward = Remember(forward, self._mixed.turn)
                 stack.enter_context(replaced(site.layer, "forward", forward))
+            stack.enter_context(quickened(self._module))
             self._stack = stack.pop_all()
         return self
 
