@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,9 @@ class SentenceEncoder:
     def of(cls, model: Any) -> SentenceEncoder:
         """Of a model that has been loaded."""
         from lorafusion.routing.by_torch import ByTorch, fast_dtype
-        from lorafusion.routing.fingerprint import fingerprint
+        from lorafusion.routing.fingerprint import fingerprint, sentence_settings
 
-        digits = fingerprint(model, model.tokenizer, _settings(model))
+        digits = fingerprint(model, model.tokenizer, sentence_settings(model))
         packed = Packed.of(model, ByTorch(fast_dtype())) if fits(model) else None
         ident = f"sentence-transformers@{digits}"
         return cls(lambda: model, ident, lambda: model.tokenizer, (lambda: packed, lambda: packed))
@@ -170,11 +171,9 @@ def minilm() -> SentenceEncoder:
     Raises:
         UnknownName: neither can be had; the message says what to install.
     """
-    spec = find_spec(_PACKAGE)
-    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
-    if folder and folder.is_dir():
-        return _load(str(folder), local=True)
     try:
+        with suppress(_AbsentError):
+            return _load(_packaged(find_spec), local=True)
         return _from_hub(MINILM)
     except _AbsentError as error:
         raise UnknownName(
@@ -182,6 +181,19 @@ def minilm() -> SentenceEncoder:
             f"lorafusion[offline], which brings its weights, or give the folder of a "
             f"sentence-transformers model"
         ) from error
+
+
+@lru_cache
+def _packaged(finder: Callable[[str], ModuleSpec | None]) -> str:
+    """The folder of the model in its package; where there is none, it is looked for each time.
+
+    Raises:
+        _AbsentError: there is none.
+    """
+    spec = finder(_PACKAGE)
+    if spec is None or not spec.origin:
+        raise _AbsentError(f"the package {_PACKAGE} is not installed")
+    return str(Path(spec.origin).parent / "model")
 
 
 def sentence_encoder(name: str, *, known: Sequence[str] = ()) -> SentenceEncoder:
@@ -274,20 +286,6 @@ def _model(name: str, *, local: bool) -> Any:
         except Exception as error:  # sentence-transformers names no errors of its own
             raise _AbsentError(_line(error)) from error
         return model.eval()
-
-
-def _settings(model: Any) -> dict[str, object]:
-    """All that changes the vectors besides the weights: the modules and their settings."""
-    modules: list[tuple[str, object]] = [
-        (type(module).__name__, getattr(module, "get_config_dict", dict)()) for module in model
-    ]
-    from lorafusion.routing.fingerprint import settings_of
-
-    config = settings_of(getattr(model[0].auto_model, "config", None))
-    prompt = getattr(model, "prompts", {}).get(model.default_prompt_name)
-    return {
-        "modules": modules, "config": config, "prompt": prompt, "length": model.max_seq_length
-    }  # fmt: skip
 
 
 def _line(error: Exception) -> str:
