@@ -14,7 +14,7 @@ from lorafusion.library.keys import encode_alone
 from lorafusion.routing import ENCODERS
 from lorafusion.routing.brief import Brief
 from lorafusion.routing.by_numpy import ByNumpy
-from lorafusion.routing.by_torch import ByTorch
+from lorafusion.routing.by_torch import STEP, ByTorch
 from lorafusion.routing.packed import TOGETHER, Packed, fits, shape_of
 from lorafusion.routing.product import Product
 from lorafusion.routing.quickly import quickly
@@ -56,6 +56,27 @@ def test_numpy_gives_what_torch_gives(minilm: SentenceEncoder) -> None:
     exact = Packed.of(minilm._model, ByTorch(torch.float32)).encode(TEXTS)
     assert np.allclose(by_numpy.encode(TEXTS), exact, atol=2e-5)
     assert ((by_numpy.encode(TEXTS) * minilm.quick(TEXTS)).sum(1) > 0.999).all()
+
+
+def test_few_numbers_of_rows_are_calculated_with(
+    minilm: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: set[int] = set()
+    call = Product.__call__
+
+    def counted(self: Product, rows: torch.Tensor) -> torch.Tensor:
+        counts.add(len(rows))
+        return call(self, rows)
+
+    alone = [minilm.quick([text])[0] for text in TEXTS[:4]]
+    monkeypatch.setattr(Product, "__call__", counted)
+    for end in range(1, 5):
+        rows = minilm.quick(TEXTS[:end])
+        assert rows.shape == (end, 384)
+        assert ((rows * np.stack(alone[:end])).sum(1) > 0.999).all()
+        ByTorch().comparing(rows)(rows)
+    assert {count % STEP for count in counts} == {0}
+    assert [ByNumpy().filled(5), ByTorch().filled(5), ByTorch().filled(8)] == [5, 8, 8]
 
 
 @pytest.mark.parametrize("most", [1, 3, 9])

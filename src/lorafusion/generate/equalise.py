@@ -39,13 +39,7 @@ def equalised(route: Route, to: Norm, pipe: Any = None) -> Route:
         norms[candidate.name] = effect(lora, weights).norm
     sound = {name: norm for name, norm in norms.items() if norm}
     factors = equalising(sound, None if to == "median" else to)
-    return replace(
-        route,
-        candidates=tuple(
-            _times(one, factors[one.name]) if one.name in factors and not one.left_out else one
-            for one in route.candidates
-        ),
-    )
+    return route.changed(lambda one: _times(one, factors[one.name]) if one.name in factors else one)
 
 
 def _times(candidate: Candidate, factor: float) -> Candidate:

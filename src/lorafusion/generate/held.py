@@ -61,17 +61,11 @@ def ahead(route: Route) -> Route:
 
     Whatever goes wrong is raised where a LoRA is loaded, as without.
     """
-    return replace(
-        route,
-        candidates=tuple(
-            candidate
-            if candidate.left_out
-            else replace(
-                candidate,
-                source=Held(candidate.source, _readers().submit(candidate.source.load).result),
-            )
-            for candidate in route.candidates
-        ),
+    return route.changed(
+        lambda candidate: replace(
+            candidate,
+            source=Held(candidate.source, _readers().submit(candidate.source.load).result),
+        )
     )
 
 

@@ -16,11 +16,18 @@ from lorafusion.lazy import imported
 if TYPE_CHECKING:
     from lorafusion.plan.plan import Plan as Plan
     from lorafusion.plan.route import Candidate as Candidate
+    from lorafusion.plan.route import Candidates as Candidates
     from lorafusion.plan.route import Route as Route
     from lorafusion.plan.route import Source as Source
 
-_HOMES = {"Candidate": "route", "Plan": "plan", "Route": "route", "Source": "route"}
+_HOMES = {
+    "Candidate": "route",
+    "Candidates": "route",
+    "Plan": "plan",
+    "Route": "route",
+    "Source": "route",
+}
 
-__all__ = ["Candidate", "Plan", "Route", "Source"]
+__all__ = ["Candidate", "Candidates", "Plan", "Route", "Source"]
 
 __getattr__ = imported(__name__, _HOMES)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
 
 from lorafusion.errors import UnknownName
 from lorafusion.registry import unknown
@@ -81,6 +82,60 @@ class Candidate:
         return self.strength, self.strength if self.text_strength is None else self.text_strength
 
 
+class Candidates(Sequence[Candidate]):
+    """The candidates of a route, of which those that were left out are made when somebody looks at them.
+
+    Most who ask for a route look at what was chosen. For all else it is a tuple, and is equal to one that
+    has the same in it; its copies and pickles are tuples.
+
+    Args:
+        chosen: those that were chosen, in the order of the route: they come first.
+        count: how many there are, the others among them.
+        others: makes those that were left out, in the order of the route.
+    """
+
+    def __init__(
+        self,
+        chosen: tuple[Candidate, ...],
+        count: int,
+        others: Callable[[], Sequence[Candidate]],
+    ) -> None:
+        self.chosen = chosen
+        self.others = others
+        self._count = count
+
+    @cached_property
+    def _all(self) -> tuple[Candidate, ...]:
+        return (*self.chosen, *self.others())
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Candidate: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Candidate, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> Candidate | tuple[Candidate, ...]:
+        return self._all[place]
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(self._all)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple | Candidates) and self._all == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._all)
+
+    def __repr__(self) -> str:
+        return repr(self._all)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (self._all,)
+
+
 @dataclass(frozen=True)
 class Route:
     """The answer of a router: every LoRA of the library, the best first.
@@ -94,7 +149,7 @@ class Route:
     """
 
     prompt: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Candidate, ...] | Candidates
     router: str = "by hand"
     text: str = ""
     added: tuple[str, ...] = ()
@@ -106,12 +161,24 @@ class Route:
     @property
     def chosen(self) -> tuple[Candidate, ...]:
         """Those that were not left out, in the order of the route."""
+        if isinstance(self.candidates, Candidates):
+            return self.candidates.chosen
         return tuple(candidate for candidate in self.candidates if not candidate.left_out)
 
     @property
     def weights(self) -> dict[str, float]:
         """Name -> weight of the chosen ones."""
         return {candidate.name: candidate.weight for candidate in self.chosen}
+
+    def changed(self, change: Callable[[Candidate], Candidate]) -> Route:
+        """The same route with each of its chosen ones as `change` makes it, which stays chosen."""
+        every = self.candidates
+        if isinstance(every, Candidates):
+            made = Candidates(tuple(map(change, every.chosen)), len(every), every.others)
+            return replace(self, candidates=made)
+        return replace(
+            self, candidates=tuple(one if one.left_out else change(one) for one in every)
+        )
 
     def with_weights(self, weights: Mapping[str, float]) -> Route:
         """The same route with exactly these LoRAs chosen, at these weights, edited by hand.

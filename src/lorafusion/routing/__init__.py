@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,8 +127,15 @@ def route(
 
 def options_of(router: str) -> dict[str, Any]:
     """The options of a router and their defaults, read off its signature."""
-    parameters = inspect.signature(ROUTERS[router]).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    return dict(_defaults(ROUTERS[router]))
+
+
+@lru_cache(maxsize=64)
+def _defaults(router: Router) -> tuple[tuple[str, Any], ...]:
+    parameters = inspect.signature(router).parameters.values()
+    return tuple(
+        (p.name, p.default) for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY
+    )
 
 
 def narrowed(router: str, negative_prompt: str, **options: object) -> dict[str, Any]:

@@ -25,26 +25,27 @@ class Arithmetic(Protocol):
     def linear(self, pair: Pair, *, gelu: bool = False) -> Callable[[Any], Any]:
         """Rows times a weight [m, d] that stays, plus its bias [m], with the exact GELU or without."""
 
+    def filled(self, count: int) -> int:
+        """A number of tokens that is calculated fast: this, or a few more, which then mean nothing."""
+
     def joined(self, parts: Sequence[Any]) -> Any:
         """Arrays one after the other along their first axis."""
 
-    def picked(self, table: Any, rows: Sequence[int]) -> Any:
-        """Rows of a table, float32."""
+    def of(self, array: Float[np.ndarray, "..."]) -> Any:
+        """An array as it calculates with it, in the same memory."""
 
-    def closed(self, sizes: Sequence[int]) -> Any:
-        """Which tokens of several texts in one row do not hear each other: 0 or minus infinity, [t, t]."""
+    def array(self, values: Any) -> Float[np.ndarray, "..."]:
+        """The inverse of `of`."""
 
     def heard(self, mixed: Any, closed: Any, heads: int) -> Any:
-        """Attention: queries, keys and values side by side, [t, 3 d], to what is heard, [t, d]."""
+        """Attention: queries, keys and values side by side, [t, 3 d], to what is heard, [t, d].
+
+        Args:
+            closed: which tokens do not hear each other: 0 or minus infinity, [t, t].
+        """
 
     def normed(self, rows: Any, pair: Pair, epsilon: float) -> Any:
         """Layer norm."""
-
-    def sums(self, states: Any, sizes: Sequence[int]) -> Any:
-        """The sum over the tokens of each text: [n, d]."""
-
-    def units(self, rows: Any) -> Float[np.ndarray, "n d"]:
-        """Rows at length 1."""
 
     def calm(self) -> AbstractContextManager[Any]:
         """Within it nothing is noted for gradients."""

@@ -28,18 +28,22 @@ class ByNumpy:
 
         return product
 
+    def filled(self, count: int) -> int:
+        """As `Arithmetic.filled`; one number of rows is as good as another."""
+        return count
+
     def joined(self, parts: Sequence[Any]) -> Any:
         """As `Arithmetic.joined`."""
         return np.concatenate(parts)
 
-    def picked(self, table: Any, rows: Sequence[int]) -> Any:
-        """As `Arithmetic.picked`; of a table that is mapped into memory, only these rows are read."""
-        return table[list(rows)]
+    def of(self, array: Float[np.ndarray, "..."]) -> Any:
+        """As `Arithmetic.of`."""
+        return array
 
-    def closed(self, sizes: Sequence[int]) -> Any:
-        """As `Arithmetic.closed`."""
-        owners = np.repeat(np.arange(len(sizes)), sizes)
-        return np.where(owners[:, None] == owners, np.float32(0), np.float32(-np.inf))
+    def array(self, values: Any) -> Float[np.ndarray, "..."]:
+        """As `Arithmetic.array`."""
+        found: Float[np.ndarray, "..."] = values
+        return found
 
     def heard(self, mixed: Any, closed: Any, heads: int) -> Any:
         """As `Arithmetic.heard`."""
@@ -54,14 +58,6 @@ class ByNumpy:
         around = rows - rows.mean(1, keepdims=True)
         deviation = np.sqrt((around * around).mean(1, keepdims=True) + np.float32(epsilon))
         return around / deviation * pair[0] + pair[1]
-
-    def sums(self, states: Any, sizes: Sequence[int]) -> Any:
-        """As `Arithmetic.sums`."""
-        return np.add.reduceat(states, np.cumsum([0, *sizes[:-1]]))
-
-    def units(self, rows: Any) -> Float[np.ndarray, "n d"]:
-        """As `Arithmetic.units`."""
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     def calm(self) -> AbstractContextManager[Any]:
         """As `Arithmetic.calm`."""

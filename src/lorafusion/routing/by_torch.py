@@ -15,6 +15,12 @@ from torch.nn import functional
 from lorafusion.routing.arithmetic import Pair
 from lorafusion.routing.product import Product
 
+STEP = 4
+"""Numbers of tokens are filled up to a multiple of this, as numbers of spans are to one of twice this: oneDNN makes
+code for each number of rows, which takes the time of a whole prompt, and rows to spare hardly any."""
+USUAL_MOST = 64
+"""Tokens up to which that code is made when a model is loaded, so that no prompt waits for it."""
+
 
 class ByTorch:
     """As `Arithmetic` says.
@@ -29,21 +35,27 @@ class ByTorch:
     def linear(self, pair: Pair, *, gelu: bool = False) -> Callable[[Any], Any]:
         """As `Arithmetic.linear`."""
         weight, bias = pair
-        return Product(weight, bias, self._dtype, gelu=gelu)
+        product = Product(weight, bias, self._dtype, gelu=gelu)
+        for count in range(STEP, USUAL_MOST + 1, STEP):
+            product(weight.new_zeros(count, weight.shape[1]))
+        return product
+
+    def filled(self, count: int) -> int:
+        """As `Arithmetic.filled`."""
+        return count + -count % STEP
 
     def joined(self, parts: Sequence[Any]) -> Any:
         """As `Arithmetic.joined`."""
         return torch.cat(list(parts))
 
-    def picked(self, table: Any, rows: Sequence[int]) -> Any:
-        """As `Arithmetic.picked`."""
-        return table[torch.tensor(rows)]
+    def of(self, array: Float[np.ndarray, "..."]) -> Any:
+        """As `Arithmetic.of`."""
+        return torch.from_numpy(array)
 
-    def closed(self, sizes: Sequence[int]) -> Any:
-        """As `Arithmetic.closed`."""
-        owners = _owners(sizes)
-        apart = owners[:, None] != owners
-        return torch.zeros(apart.shape).masked_fill_(apart, -torch.inf)
+    def array(self, values: Any) -> Float[np.ndarray, "..."]:
+        """As `Arithmetic.array`."""
+        found: Float[np.ndarray, "..."] = values.numpy()
+        return found
 
     def heard(self, mixed: Any, closed: Any, heads: int) -> Any:
         """As `Arithmetic.heard`."""
@@ -57,14 +69,6 @@ class ByTorch:
         """As `Arithmetic.normed`."""
         return functional.layer_norm(rows, (rows.shape[1],), *pair, epsilon)
 
-    def sums(self, states: Any, sizes: Sequence[int]) -> Any:
-        """As `Arithmetic.sums`."""
-        return states.new_zeros(len(sizes), states.shape[1]).index_add_(0, _owners(sizes), states)
-
-    def units(self, rows: Any) -> Float[np.ndarray, "n d"]:
-        """As `Arithmetic.units`."""
-        return functional.normalize(rows, dim=1).numpy()
-
     def calm(self) -> AbstractContextManager[Any]:
         """As `Arithmetic.calm`."""
         return torch.inference_mode()
@@ -74,7 +78,13 @@ class ByTorch:
     ) -> Callable[[Float[np.ndarray, "s d"]], Float[np.ndarray, "s m"]]:
         """As `Arithmetic.comparing`."""
         product = Product(torch.tensor(keys))
-        return lambda rows: product(_tensor(rows)).numpy()
+
+        def compared(rows: Float[np.ndarray, "s d"]) -> Float[np.ndarray, "s m"]:
+            spare = -len(rows) % (2 * STEP)
+            whole = functional.pad(_tensor(rows), (0, 0, 0, spare))
+            return product(whole)[: len(rows)].numpy()
+
+        return compared
 
     def nearest(
         self, products: Float[np.ndarray, "s m"], most: int
@@ -100,8 +110,3 @@ def fast_dtype() -> torch.dtype:
 def _tensor(rows: Float[np.ndarray, "s d"]) -> Float[Tensor, "s d"]:
     """Rows for torch, which wants memory that it could write to; what is mapped from a file is not."""
     return torch.from_numpy(rows if rows.flags.writeable else rows.copy())
-
-
-def _owners(sizes: Sequence[int]) -> Tensor:
-    """Which text each token belongs to: [t]."""
-    return torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from lorafusion.routing.words import (
     ABSENT,
@@ -32,7 +33,7 @@ class Word:
     end: int
     place: int
 
-    @property
+    @cached_property
     def low(self) -> str:
         """In lower case, with a plain apostrophe."""
         return self.text.casefold().replace("’", "'")  # noqa: RUF001 - as people type

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,18 @@ def settings_of(config: object) -> dict[str, object]:
         for key, value in to_dict().items()
         if key not in passing and not key.startswith("_")
     }
+
+
+def sentence_settings(model: Any) -> dict[str, object]:
+    """All that changes the vectors of a sentence-transformers model besides its weights."""
+    modules: list[tuple[str, object]] = [
+        (type(module).__name__, getattr(module, "get_config_dict", dict)()) for module in model
+    ]
+    config = settings_of(getattr(model[0].auto_model, "config", None))
+    prompt = getattr(model, "prompts", {}).get(model.default_prompt_name)
+    return {
+        "modules": modules, "config": config, "prompt": prompt, "length": model.max_seq_length
+    }  # fmt: skip
 
 
 def _bits(tensor: Tensor) -> bytes:

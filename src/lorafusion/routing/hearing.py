@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from lorafusion.plan import Candidate, Source
+from lorafusion.plan import Candidate, Candidates, Source
 from lorafusion.routing.award import Rival, Verdict, award
 from lorafusion.routing.calibration import Calibration
 from lorafusion.routing.keyring import THINGS, Keyring
+from lorafusion.routing.passed import PassedOver
 from lorafusion.routing.reading import Span, phrases_of, read
 from lorafusion.routing.words import WORD
 
@@ -56,7 +57,6 @@ class Hearing:
         every = [*self.spans, *self.refused, *self.unwanted]
         texts = [ring.spelling.corrected(span.text) for span in every]
         fits, cosines = ring.scores(texts)
-        self._wholes = frozenset(_phrases(self.spans))
         self._fits, self._cosines = self._in_context(fits), self._which(cosines)
         self._believe_names(every, [ring.named(text) for text in texts], clear)
         if whole:
@@ -64,41 +64,22 @@ class Hearing:
             self._fits[row, asked] = self._fits.max() + 1
             self._cosines[row, asked] = 2.0
 
-    def candidates(self) -> list[Candidate]:
+    def candidates(self) -> Candidates:
         """One for each LoRA: first the chosen ones; by falling score; equal scores by name."""
         best = _best(self._fits[: len(self.spans)])
         scores = np.nan_to_num(best, neginf=0.0)
-        behind = np.minimum(scores - self._level.threshold, 0.0)
-        heard = self._heard(best, scores, behind)
-        left = np.ones(len(scores), bool)
-        for i, one in heard.items():
-            scores[i], left[i] = one.score, bool(one.left_out)
-        order = np.lexsort((self._ranks, -scores, left)).tolist()
-        found = self._passed_over([self._entries[i] for i in order], scores[order], behind[order])
-        for i, one in heard.items():
-            found[order.index(i)] = one  # they are among the first
-        return found
-
-    def _passed_over(
-        self,
-        entries: Sequence[Source],
-        scores: Float[np.ndarray, " n"],
-        behind: Float[np.ndarray, " n"],
-    ) -> list[Candidate]:
-        """As if no phrase asked for any. Thousands of these: nothing is done twice for one of them."""
-        values, under = scores.tolist(), f" < {self._level.threshold:.1f}"
-        reasons = [f"no phrase asks for it, {value:.1f}{under}" for value in values]
-        return list(map(Candidate.passed_over, entries, values, reasons, behind.tolist()))
+        heard = self._heard(best, scores)
+        chosen = [(-one.score, self._ranks[i], i) for i, one in heard.items() if not one.left_out]
+        others = PassedOver(self._entries, self._ranks, scores, self._level.threshold, heard)
+        return Candidates(tuple(heard[i] for *_, i in sorted(chosen)), len(scores), others)
 
     def _heard(
-        self,
-        best: Float[np.ndarray, " n"],
-        scores: Float[np.ndarray, " n"],
-        behind: Float[np.ndarray, " n"],
+        self, best: Float[np.ndarray, " n"], scores: Float[np.ndarray, " n"]
     ) -> dict[int, Candidate]:
         """Index of a LoRA -> what became of it, for those that the prompt asks for or denies."""
         able = self._able(best)
-        verdicts = award(self.spans, [self._rival(i) for i in able], self._level)
+        verdicts = award(self.spans, self._rivals(able), self._level)
+        behind = np.minimum(scores - self._level.threshold, 0.0)
         found = {
             i: Candidate.passed_over(self._entries[i], float(scores[i]), reason, float(behind[i]))
             for i, reason in self._denials(best).items()
@@ -114,12 +95,15 @@ class Hearing:
         nearest = _best(self._cosines[:count])
         against = _best(self._cosines[start:])
         able = (best >= self._level.threshold) & (against < nearest - 1e-6)
-        return [int(i) for i in np.flatnonzero(able)]
+        found: list[int] = np.flatnonzero(able).tolist()
+        return found
 
-    def _rival(self, i: int) -> Rival:
-        """A LoRA as it competes for phrases."""
-        fits, cosines = self._fits[: len(self.spans), i], self._cosines[: len(self.spans), i]
-        return Rival(self._entries[i].name, self._categories[i], fits.tolist(), cosines.tolist())
+    def _rivals(self, able: list[int]) -> list[Rival]:
+        """LoRAs as they compete for phrases."""
+        count = len(self.spans)
+        fits, cosines = (each[:count, able].T.tolist() for each in (self._fits, self._cosines))
+        names = [self._entries[i].name for i in able]
+        return list(map(Rival, names, [self._categories[i] for i in able], fits, cosines))
 
     def _denials(self, best: Float[np.ndarray, " n"]) -> dict[int, str]:
         """Index of a LoRA -> the words that deny it, where some would otherwise ask for it."""
@@ -147,13 +131,14 @@ class Hearing:
 
     def _in_context(self, values: Float[np.ndarray, "s n"]) -> Float[np.ndarray, "s n"]:
         """For things, part of a phrase counts with the whole phrase around it."""
-        wholes = {span.chunk: i for i, span in enumerate(self.spans) if span in self._wholes}
+        wholes = _wholes(self.spans)
         around = [wholes.get(span.chunk, i) for i, span in enumerate(self.spans)]
         around += range(len(around), len(values))
         share = np.full((len(values), 1), OF_HEAD, np.float32)
         share[[i for i, span in enumerate(self.spans) if not span.head]] = OF_REST
         # from the whole phrase back to its part
-        near = values[around] - (values[around] - values) * (1 - share)
+        whole = values[around]
+        near = whole - (whole - values) * (1 - share)
         kept = np.minimum(values, near) + BESIDE * self._lacking(values)
         return _rounded(np.where(self._things, kept, values))
 
@@ -187,14 +172,14 @@ class Hearing:
             self._cosines[row, sure] = np.maximum(self._cosines[row, sure], 1.0)
 
 
-def _phrases(spans: list[Span]) -> list[Span]:
-    """The longest of the spans of each phrase."""
-    longest: dict[int, Span] = {}
-    for span in spans:
+def _wholes(spans: list[Span]) -> dict[int, int]:
+    """Phrase -> which of the spans is all of it: the longest."""
+    longest: dict[int, int] = {}
+    for i, span in enumerate(spans):
         old = longest.get(span.chunk)
-        if span.chunk >= 0 and (old is None or len(span.words) > len(old.words)):
-            longest[span.chunk] = span
-    return list(longest.values())
+        if span.chunk >= 0 and (old is None or len(span.words) > len(spans[old].words)):
+            longest[span.chunk] = i
+    return longest
 
 
 def _whole(prompt: str) -> Span:

@@ -20,6 +20,8 @@ from lorafusion.routing.arithmetic import Arithmetic, Pair
 TOGETHER = 128
 """Tokens of one pass: attention looks at all pairs of them, so that more would cost more each."""
 
+_TABLES = ("word", "position", "token_type")
+
 
 @dataclass(frozen=True)
 class _Layer:
@@ -48,9 +50,9 @@ class Packed:
         self._by = by
         self._heads, self._epsilon = shape
         self._weights = weights
-        self._words = weights["embeddings.word_embeddings.weight"]
-        kind = weights["embeddings.token_type_embeddings.weight"][0]
-        self._places = weights["embeddings.position_embeddings.weight"] + kind
+        tables = [by.array(weights[f"embeddings.{each}_embeddings.weight"]) for each in _TABLES]
+        self._words = tables[0]  # mapped into memory, maybe: only rows that are used are read
+        self._places = tables[1] + tables[2][0]
         self._first = self._pair("embeddings.LayerNorm")
         names = (name.split(".") for name in weights if name.startswith("encoder.layer."))
         count = 1 + max(int(number) for _, _, number, *_ in names)
@@ -68,16 +70,23 @@ class Packed:
         # One by one: a batch is spread over threads, which costs more than it brings here.
         found = [self._tokenizer.encode(text) for text in texts]
         ids = [each.ids[: sum(each.attention_mask)] for each in found]
+        packs = _packs([len(each) for each in ids])
         with self._by.calm():
-            packs = _packs([len(each) for each in ids])
-            rows = [self._pooled(ids[first:end]) for first, end in packs]
-            return self._by.units(self._by.joined(rows))
+            rows = np.concatenate([self._pooled(ids[first:end]) for first, end in packs])
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
-    def _pooled(self, ids: Sequence[Sequence[int]]) -> Any:
+    def _pooled(self, ids: Sequence[Sequence[int]]) -> Float[np.ndarray, "n d"]:
+        """The sum over the tokens of each text."""
+        count, total = len(ids), sum(map(len, ids))
+        spare = self._by.filled(total) - total
+        ids = [*ids, [0] * spare] if spare else ids  # one more text, which nobody wants to know
         sizes = [len(each) for each in ids]
-        words = self._by.picked(self._words, [i for each in ids for i in each])
-        places = self._by.picked(self._places, [i for size in sizes for i in range(size)])
-        return self._by.sums(self._run(words + places, self._by.closed(sizes)), sizes)
+        owners = np.repeat(np.arange(len(sizes)), sizes)
+        closed = np.where(owners[:, None] == owners, np.float32(0), np.float32(-np.inf))
+        words = self._words[[token for each in ids for token in each]]
+        places = self._places[[place for size in sizes for place in range(size)]]
+        found = self._run(self._by.of(words + places), self._by.of(closed))
+        return np.add.reduceat(self._by.array(found), np.cumsum([0, *sizes[:-1]]))[:count]
 
     def _run(self, states: Any, closed: Any) -> Any:
         """From the tokens' embeddings [t, d] to their last states [t, d]."""

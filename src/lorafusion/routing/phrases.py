@@ -49,12 +49,8 @@ def with_phrases(
     vectors = rows_of(encoder.encode(spans))
     fits = vectors @ np.stack([keys[name] for name in names]).T  # [spans, names]
     best = {name: spans[_best(fits[:, i], spans)] for i, name in enumerate(names)}
-    return replace(
-        route,
-        candidates=tuple(
-            replace(candidate, phrase=best.get(candidate.name, candidate.phrase))
-            for candidate in route.candidates
-        ),
+    return route.changed(
+        lambda candidate: replace(candidate, phrase=best.get(candidate.name, candidate.phrase))
     )
 
 

@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from lorafusion.errors import BadOption, UnknownName
 from lorafusion.library.keys import Encoder
-from lorafusion.plan import Candidate, Route, Source
+from lorafusion.plan import Candidate, Candidates, Route, Source
 from lorafusion.registry import unknown
 from lorafusion.routing.calibration import calibration_of
 from lorafusion.routing.hearing import Hearing
@@ -68,28 +68,33 @@ def phrases(
     clear = level.threshold + CLEAR * level.slope
     if threshold is not None:
         level = replace(level, threshold=threshold)
-    ring = keyring(tuple(entries), encoder)
-    found = Hearing(prompt, negative or "", entries, ring, level, clear).candidates()
-    return _budgeted(Route(prompt, tuple(_narrowed(found, top_k))), budget)
+    sources = tuple(entries)
+    ring = keyring(sources, encoder)
+    found = Hearing(prompt, negative or "", sources, ring, level, clear).candidates()
+    return _budgeted(Route(prompt, _narrowed(found, top_k)), budget)
 
 
-def _narrowed(found: list[Candidate], top_k: int | None) -> list[Candidate]:
+def _narrowed(found: Candidates, top_k: int | None) -> Candidates:
     """The same with all chosen ones but the best k left out.
 
     Args:
         found: the chosen ones, then the others, both by falling score and equal scores by name.
         top_k: None for all of them.
     """
-    chosen = [one for one in found if not one.left_out]
-    if top_k is None or len(chosen) <= top_k:
+    if top_k is None or len(found.chosen) <= top_k:
         return found
-    ranked = sorted(chosen, key=lambda one: (-one.weight, -one.score, one.name))
+    ranked = sorted(found.chosen, key=lambda one: (-one.weight, -one.score, one.name))
     best = {one.name for one in ranked[:top_k]}
     reason = f"not among the best {top_k}"
-    kept = [one for one in chosen if one.name in best]
-    dropped = [replace(one, weight=0.0, left_out=reason) for one in chosen if one.name not in best]
-    others = found[len(chosen) :]
-    return [*kept, *merge(dropped, others, key=lambda one: (-one.score, one.name))]
+    kept = tuple(one for one in found.chosen if one.name in best)
+    dropped = [
+        replace(one, weight=0.0, left_out=reason) for one in found.chosen if one.name not in best
+    ]
+
+    def others() -> list[Candidate]:
+        return [*merge(dropped, found.others(), key=lambda one: (-one.score, one.name))]
+
+    return Candidates(kept, len(found), others)
 
 
 def _budgeted(route: Route, budget: str) -> Route:
@@ -97,11 +102,7 @@ def _budgeted(route: Route, budget: str) -> Route:
     if budget == "full" or not total:
         return route
     factor = 1 / total if budget == "paper" else 1 / max(1.0, math.sqrt(total))
-    shared = (
-        one if one.left_out else replace(one, weight=one.weight * factor)
-        for one in route.candidates
-    )
-    return replace(route, candidates=tuple(shared))
+    return route.changed(lambda one: replace(one, weight=one.weight * factor))
 
 
 def _check(budget: str, threshold: float | None, top_k: int | None) -> None:

@@ -48,8 +48,7 @@ def pinned(route: Route, pins: Mapping[str, Tag]) -> Route:
         the pinned ones first, in the order of their tags, then the others in theirs.
     """
     if not pins:
-        every = [one if one.left_out else _preferred(one) for one in route.candidates]
-        return replace(route, candidates=tuple(every))
+        return route.changed(_preferred)
     by_name = {candidate.name: candidate for candidate in route.candidates}
     first = [_pinned(by_name[name], tag) for name, tag in pins.items()]
     rest = [_preferred(one) for one in route.candidates if one.name not in pins]

