@@ -27,7 +27,7 @@ to 256 MB of written weights meanwhile: so is every step of an image but the fir
 every step.
 
 Both map large layers on a processor in quicker ways than torch's own, to the same numbers
-([decision 16](decisions/0016-large-layers-in-quicker-ways.md)), and may so take less time than the bare base. "Base,
+([decision 18](decisions/0018-large-layers-in-quicker-ways.md)), and may so take less time than the bare base. "Base,
 quick" is the bare base in these ways; what LoRAs cost is told above either.
 
 ![Time beside the bare base's, ours and peft's](../benchmarks/results/speed.svg)
