@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from lorafusion.errors import UnknownName, UnreadableFile
 from lorafusion.library import Encoder, Library
-from lorafusion.routing import ENCODERS, encoder_of, route, sentence
+from lorafusion.routing import ENCODERS, arithmetic, encoder_of, route, sentence
 from lorafusion.routing.packed import Packed
 from lorafusion.routing.sentence import SentenceEncoder
 
@@ -134,7 +135,7 @@ def test_minilm_without_its_package_says_what_to_install(
     assert no_hub == [sentence.MINILM]
 
 
-def test_few_texts_are_encoded_without_torch_and_many_with_it(
+def test_texts_are_encoded_without_torch_where_it_is_spared(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
@@ -149,10 +150,14 @@ def test_few_texts_are_encoded_without_torch_and_many_with_it(
 
     ways: Any = (lambda: Way("torch"), lambda: Way("numpy"))
     encoder = SentenceEncoder(lambda: None, "ways@1", lambda: None, ways)
+    monkeypatch.setattr(arithmetic, "_SPARED", Event())
     monkeypatch.delitem(sys.modules, "torch")
-    for _ in range(sentence._FEW + 2):
-        encoder.passing(["a robot"])
-    assert asked == ["numpy"] * sentence._FEW + ["torch"] * 2
+    encoder.passing(["a robot"])
+    arithmetic.spare_torch()
+    encoder.passing(["a robot"])
+    monkeypatch.undo()  # torch is there
+    encoder.passing(["a robot"])
+    assert asked == ["torch", "numpy", "torch"]
 
 
 def _spec() -> ModuleSpec:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from lorafusion.library import Catalogue
     from lorafusion.plan import Route
 
+MANY = 100
+"""Prompts from which importing torch takes less time than it saves."""
+
 
 def explain(
     prompt: Annotated[
@@ -55,10 +58,13 @@ def explain(
     from lorafusion.routing import narrowed
     from lorafusion.routing import route as make_route
     from lorafusion.routing.added import with_triggers
+    from lorafusion.routing.arithmetic import spare_torch
 
     wish = Wish(html, json, conflicts, setup.norm(equalise), triggers)
     _check(prompt, prompts, wish, library, catalogue)
     lines = _lines(prompts) if prompts is not None else []
+    if len(lines) < MANY:
+        spare_torch()
     opened: Catalogue | LoRAs = (
         setup.open_catalogue(catalogue) if catalogue else setup.open_library(library, base)
     )

