@@ -23,7 +23,7 @@ class ByNumpy:
         weight, bias = pair
 
         def product(rows: Float[np.ndarray, "t d"]) -> Float[np.ndarray, "t m"]:
-            found = rows @ weight.T + bias
+            found = _product(rows, weight) + bias
             return _gelu(found) if gelu else found
 
         return product
@@ -67,7 +67,7 @@ class ByNumpy:
         self, keys: Float[np.ndarray, "m d"]
     ) -> Callable[[Float[np.ndarray, "s d"]], Float[np.ndarray, "s m"]]:
         """As `Arithmetic.comparing`."""
-        return lambda rows: rows @ keys.T
+        return lambda rows: _product(rows, keys)
 
     def nearest(
         self, products: Float[np.ndarray, "s m"], most: int
@@ -84,6 +84,13 @@ class ByNumpy:
         """As `Arithmetic.spread`; the deviation is that of a sample."""
         mean = near.mean(1)
         return mean, np.sqrt(((near - mean[:, None]) ** 2).sum(1) / (near.shape[1] - 1))
+
+
+def _product(
+    rows: Float[np.ndarray, "t d"], weight: Float[np.ndarray, "m d"]
+) -> Float[np.ndarray, "t m"]:
+    """Rows times a weight, in the order in which BLAS need not turn the larger of both."""
+    return np.ascontiguousarray((weight @ rows.T).T)
 
 
 def _gelu(values: Float[np.ndarray, "t m"]) -> Float[np.ndarray, "t m"]:

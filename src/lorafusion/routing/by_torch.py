@@ -31,13 +31,17 @@ class ByTorch:
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
         self._dtype = dtype
+        self._met: set[tuple[int, ...]] = set()
 
     def linear(self, pair: Pair, *, gelu: bool = False) -> Callable[[Any], Any]:
         """As `Arithmetic.linear`."""
         weight, bias = pair
         product = Product(weight, bias, self._dtype, gelu=gelu)
-        for count in range(STEP, USUAL_MOST + 1, STEP):
-            product(weight.new_zeros(count, weight.shape[1]))
+        kind = (*weight.shape, gelu)
+        if kind not in self._met:  # its like in another layer has the same code
+            self._met.add(kind)
+            for count in range(STEP, USUAL_MOST + 1, STEP):
+                product(weight.new_zeros(count, weight.shape[1]))
         return product
 
     def filled(self, count: int) -> int:
