@@ -18,7 +18,7 @@ from lorafusion.routing import ROUTERS
 from lorafusion.routing.paw import paw, without
 from lorafusion.routing.ptw import ptw
 from lorafusion.routing.stylus import stylus
-from lorafusion.routing.triggers import share_found, triggers
+from lorafusion.routing.triggers import found, pattern, share_found, triggers
 from tests.library.fakes import CountingEncoder, KnownEncoder
 
 PEERS = ("ptw", "paw", "stylus", "triggers")
@@ -167,7 +167,7 @@ def test_triggers_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "trigger", "found"),
+    ("prompt", "trigger", "share"),
     [
         ("catwalk", "cat", 0.0),
         ("the cat's tail", "cat", 1.0),
@@ -177,8 +177,14 @@ def test_triggers_by_hand() -> None:
         ("1+1", "1+1", 1.0),
     ],
 )
-def test_a_trigger_is_whole_words(prompt: str, trigger: str, found: float) -> None:
-    assert share_found(prompt, [trigger]) == found
+def test_a_trigger_is_whole_words(prompt: str, trigger: str, share: float) -> None:
+    assert share_found(prompt, [trigger]) == share
+
+
+@given(st.text("aBß (\n", max_size=4), st.text("AbßS (\n", max_size=12))
+def test_what_is_found_is_what_the_pattern_finds(trigger: str, text: str) -> None:
+    by_pattern, quickly = pattern(trigger).search(text), found(trigger, text)
+    assert (by_pattern and by_pattern.span()) == (quickly and quickly.span())
 
 
 # What they promise together

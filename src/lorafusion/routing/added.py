@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lorafusion.plan import Route
 from lorafusion.routing.phrases import STOP_WORDS
-from lorafusion.routing.triggers import pattern, triggers_of
+from lorafusion.routing.triggers import found, triggers_of
 
 LEAST = 0.2
 """Weight from which on a LoRA's words are added. Below it, a LoRA takes part without being what the
@@ -34,7 +34,7 @@ def with_triggers(route: Route) -> Route:
     text, ends, words = route.prompt, list[str](), list[str]()
     inside: dict[int, str] = {}
     for word in _wanted(route):
-        if pattern(word).search(text):
+        if found(word, text):
             continue
         words.append(word)
         at, missing = _place(word, text)
@@ -71,7 +71,7 @@ def _place(trigger: str, text: str) -> tuple[int | None, str]:
     if words[-1].casefold() in STOP_WORDS:
         return None, ""
     for count in range(1, len(words)):
-        found = pattern(" ".join(words[count:])).search(text)
-        if found:
-            return found.start(), " ".join(words[:count])
+        there = found(" ".join(words[count:]), text)
+        if there:
+            return there.start(), " ".join(words[:count])
     return None, ""

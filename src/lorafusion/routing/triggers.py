@@ -63,7 +63,16 @@ def triggers_of(entry: Source) -> tuple[str, ...]:
 
 def share_found(prompt: str, words: Sequence[str]) -> float:
     """How many of the triggers stand in the prompt, 0 to 1; 0 for no triggers."""
-    return sum(bool(pattern(word).search(prompt)) for word in words) / max(len(words), 1)
+    return sum(bool(found(word, prompt)) for word in words) / max(len(words), 1)
+
+
+def found(trigger: str, text: str) -> re.Match[str] | None:
+    """Where a trigger first stands in a text, as `pattern` says."""
+    # Making a pattern takes longer than all else here, and most triggers are not there.
+    plain = trigger.isascii() and text.isascii()
+    if plain and any(word not in text.lower() for word in trigger.lower().split()):
+        return None
+    return pattern(trigger).search(text)
 
 
 @lru_cache(maxsize=65536)
