@@ -24,7 +24,9 @@ def picture(rows: Sequence[dict[str, Any]]) -> str:
         x = LEFT + 90 * place
         parts.append(f'<rect x="{x}" y="30" width="12" height="12" fill="{colour}"/>')
         parts.append(_text(x + 17, 40, name))
-    y = TOP
+    y, line = TOP, LEFT + WIDE / most
+    end = TOP + len(shown) * (BAR * len(COLOURS) + 12)
+    parts.append(f'<line x1="{line:.1f}" y1="{TOP}" x2="{line:.1f}" y2="{end}" stroke="{INK}"/>')
     for row in shown:
         parts.append(
             _text(LEFT - 8, y + 24, f"{label(row['case'])}, {row['malloc']}", anchor="end")
@@ -38,8 +40,6 @@ def picture(rows: Sequence[dict[str, Any]]) -> str:
             parts.append(_text(LEFT + width + 4, y + 10, f"{times:.2f}", size=10))
             y += BAR
         y += 12
-    line = LEFT + WIDE / most
-    parts.append(f'<line x1="{line:.1f}" y1="{TOP}" x2="{line:.1f}" y2="{y}" stroke="{INK}"/>')
     width, height = LEFT + WIDE + 60, y + 10
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -56,4 +56,6 @@ def _times(row: dict[str, Any], name: str) -> float:
 
 
 def _text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 12) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">{escape(words)}</text>'
+    halo = 'paint-order="stroke" stroke="white" stroke-width="3"'
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}"'
+    return f"<text {place} {halo}>{escape(words)}</text>"
