@@ -18,6 +18,9 @@ from lorafusion.executors.filtered import filtered, filters
 from lorafusion.executors.quick import Quick, plain, quickened
 from tests.executors.test_inject import delta_for
 
+ABLE = quick.large(torch.empty(quick.LARGE, quick.LARGE))
+"""Whether torch has oneDNN here; else every layer goes its own way."""
+
 sizes = st.integers(1, 6)
 
 
@@ -91,7 +94,7 @@ def test_a_way_gives_what_the_layer_gives(name: str, eager: list[str]) -> None:
     layer, shape, ways = CASES[name]
     x = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(Quick(layer)(x), layer(x), rtol=1e-5, atol=1e-6)
-    assert eager == ways
+    assert eager == (ways if ABLE else [])
 
 
 def test_small_layers_and_what_asks_for_more_than_numbers_go_their_own_way(
@@ -119,7 +122,7 @@ def test_a_weight_that_is_written_is_filtered_anew(eager: list[str]) -> None:
     mapped(x)
     layer.weight.mul_(2)
     torch.testing.assert_close(mapped(x), layer(x), rtol=1e-5, atol=1e-6)
-    assert eager == ["filtered", "filtered"]
+    assert eager == ["filtered", "filtered"] * ABLE
 
 
 class Net(nn.Module):
@@ -155,7 +158,7 @@ def test_executors_go_quick_ways_and_agree_with_the_reference(name: str, eager: 
     with EXECUTORS[name](net, parts) as fast:
         for got, want in zip(fast.predict(calls, gates), wanted, strict=True):
             torch.testing.assert_close(prediction(got), want, rtol=1e-4, atol=1e-5)
-    assert {"filtered", "_product"} <= set(eager)
+    assert not ABLE or {"filtered", "_product"} <= set(eager)
     assert all(plain(layer) for layer in net.children())
     assert all(torch.equal(value, before[path]) for path, value in net.state_dict().items())
 
@@ -165,4 +168,4 @@ def test_layers_that_others_have_wrapped_are_left_alone(eager: list[str]) -> Non
     net[0].forward = lambda x: x + 1  # type: ignore[method-assign]
     with quickened(net), torch.no_grad():
         net(torch.zeros(1, 2))
-    assert eager == ["_product"]
+    assert eager == ["_product"] * ABLE
