@@ -97,6 +97,27 @@ def test_a_way_gives_what_the_layer_gives(name: str, eager: list[str]) -> None:
     assert eager == (ways if ABLE else [])
 
 
+@pytest.mark.parametrize("kernel", [1, 3])
+@torch.no_grad()
+def test_images_in_another_form_go_the_own_way_of_the_layer(kernel: int, eager: list[str]) -> None:
+    layer = nn.Conv2d(4, 6, kernel, padding=kernel // 2)
+    last = torch.randn(5, 4, 4, 4).to(memory_format=torch.channels_last)
+    for x in (last, last[:0], last[0]):
+        wanted, got = layer(x), Quick(layer)(x)
+        assert torch.equal(got, wanted)
+        assert got.stride() == wanted.stride()
+    assert eager == []
+
+
+@pytest.mark.parametrize("shape", [(5,), (0, 5), (2, 3, 4, 5)])
+@torch.no_grad()
+def test_vectors_in_any_number_of_dimensions(shape: tuple[int, ...], eager: list[str]) -> None:
+    layer, x = nn.Linear(5, 7), torch.randn(*shape)
+    torch.testing.assert_close(Quick(layer)(x), layer(x), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(Quick(layer)(x.mT.contiguous().mT if x.ndim > 1 else x), layer(x))
+    assert eager == ["_product", "_product"] * ABLE
+
+
 def test_small_layers_and_what_asks_for_more_than_numbers_go_their_own_way(
     eager: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
