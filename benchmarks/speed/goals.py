@@ -65,7 +65,7 @@ def _found(*path: str) -> Callable[[Row], dict[str, float]]:
     return value
 
 
-SHARE, QUICK = tuple(SHARES)
+ABOVE_BASE, ABOVE_QUICK = SHARES
 BASE = "ratio to base"
 PEFT = "`inject`'s time above the base as a share of peft's"
 LORAS = "`inject`'s time above the quick base as a share of peft's above its own"
@@ -93,7 +93,7 @@ GOALS = (
             bound,
         )
         for latent, malloc, bound in ((64, "tuned", 0.1), (32, "", 0.25), (16, "", 1.0))
-        for title, share in ((PEFT, SHARE), (LORAS, QUICK))
+        for title, share in ((PEFT, ABOVE_BASE), (LORAS, ABOVE_QUICK))
     ),
     *(
         Goal(
