@@ -52,6 +52,7 @@ ASKED = (
     "dtype",
     "rank",
     "loras",
+    "opened",
     "latent",
     "batch",
     "rounds",

@@ -8,13 +8,14 @@ from itertools import count
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import lorafusion as lf
 from benchmarks.speed.clock import Work, paired
 from benchmarks.speed.models import Bench, bench, targets, twin
 from benchmarks.speed.peers import Peft
 from benchmarks.speed.steps import executor, weights
+from lorafusion.executors.same import OF_THE_PROMPT
 
 
 def anew(change: Callable[[list[float]], object], many: int) -> Work:
@@ -48,25 +49,36 @@ def gates(
     }
 
 
-def folds(one: Bench, loras: Sequence[lf.LoRA], rounds: int, device: str = "cpu") -> dict[str, Any]:
-    """`fold` against unfuse, set, fuse, which needs weights of its own to write on."""
+def folds(
+    one: Bench, loras: Sequence[lf.LoRA], opened: int, rounds: int, device: str = "cpu"
+) -> dict[str, Any]:
+    """`fold` against unfuse, set, fuse, which needs weights of its own to write on.
+
+    Layers that map the prompt are timed alone, for `fold` may leave them to a side path, which costs when they are
+    next called: once for each prompt and change.
+    """
     own = bench(one.name, device, next(one.unet.parameters()).dtype)
     peer = Peft(own, loras)
-    peer.set(weights(len(loras)))
-    peer.unet.fuse_lora(adapter_names=peer.names)
+    peer.set(weights(opened))
+    peer.unet.fuse_lora(adapter_names=peer.names[:opened])
+    closed = [0.0] * (len(loras) - opened)
     bare = [one.unet.get_submodule(path).weight.detach() for path in loras[0].part("unet")]
     copies = [torch.empty_like(weight) for weight in bare]
+    words = one.inputs(2)["encoder_hidden_states"]
 
     def copy() -> None:
         for into, weight in zip(copies, bare, strict=True):
             into.copy_(weight)
 
-    with ExitStack() as stack:
-        ours = executor(stack, "fold", twin(one).unet, loras)
+    with ExitStack() as stack, torch.no_grad():
+        mine = twin(one)
+        ours = executor(stack, "fold", mine.unet, loras)
         variants: dict[str, Work] = {
-            "unfuse, set, fuse": anew(peer.fuse, len(loras)),
-            "fold": anew(lambda new: ours.set(torch.tensor(new)), len(loras)),
+            "unfuse, set, fuse": anew(peer.fuse, opened),
+            "fold": anew(lambda new: ours.set(torch.tensor(new + closed)), opened),
             "copy of the weights": copy,
+            "the prompt, fused": lambda: mapped(own.unet, words),
+            "the prompt, folded": lambda: mapped(mine.unet, words),
         }
         timings = paired(variants, rounds, device)
     return {
@@ -74,6 +86,14 @@ def folds(one: Bench, loras: Sequence[lf.LoRA], rounds: int, device: str = "cpu"
         "times faster": timings.ratio("unfuse, set, fuse", "fold"),
         "times a copy of the weights": timings.ratio("fold", "copy of the weights"),
     }
+
+
+def mapped(unet: nn.Module, words: Tensor) -> None:
+    """Keys and values of a prompt that nobody has seen before."""
+    unseen = words.clone()
+    for path, layer in unet.named_modules():
+        if path.endswith(OF_THE_PROMPT):
+            layer(unseen)
 
 
 def drift(one: Bench, loras: Sequence[lf.LoRA], cycles: int) -> dict[str, Any]:

@@ -67,7 +67,9 @@ CASES = (
     Case("gates", 3, rounds=30),
     Case("gates", 20, rounds=15),
     Case("gates", 20, rounds=15, opened=3),
-    Case("folds", 3, rounds=3),
+    Case("folds", 3, rounds=9),
+    Case("folds", 20, rounds=5),
+    Case("folds", 20, rounds=9, opened=3),
     Case("mixed", 3, 8, rounds=3),
     Case("switch", 3, 16, rounds=5),
     Case("step", 20, 16, rounds=5),
@@ -141,7 +143,9 @@ EXPERIMENTS: dict[str, Callable[[Bench, Case], dict[str, Any]]] = {
     "gates": lambda one, c: changes.gates(
         one, _loras(one, c), c.opened or c.loras, c.rounds, c.device
     ),
-    "folds": lambda one, c: changes.folds(one, _loras(one, c), c.rounds, c.device),
+    "folds": lambda one, c: changes.folds(
+        one, _loras(one, c), c.opened or c.loras, c.rounds, c.device
+    ),
     "drift": lambda one, c: changes.drift(one, _loras(one, c), c.rounds),
     "composite": lambda one, c: branches.composite(
         one, _loras(one, c), c.latent, c.rounds, c.device

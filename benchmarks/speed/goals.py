@@ -107,12 +107,13 @@ GOALS = (
     ),
     *(
         Goal(
-            "New weights folded: times faster than unfuse, set, fuse",
-            _is("folds", malloc),
+            f"New weights folded, {loras} loaded: times faster than unfuse, set, fuse",
+            _is("folds", malloc, loras=loras),
             _found("times faster"),
             bound,
             most=False,
         )
+        for loras in (3, 20)
         for malloc, bound in (("default", 6), ("tuned", 4))
     ),
     *(

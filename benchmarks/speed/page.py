@@ -24,7 +24,8 @@ peft makes large temporaries, which cost page faults under glibc's default alloc
 
 `inject` and `fold` find keys and values of the prompt once for as long as prompt and gates stay, and `inject` keeps up
 to 256 MB of written weights meanwhile: so is every step of an image but the first. "All new" has other weights in
-every step.
+every step. `fold` leaves these layers to a side path ([decision 19](decisions/0019-what-maps-once-is-not-written.md)):
+"the prompt, folded" is what they take once after a change, "the prompt, fused" what peft's take in every step.
 
 Both map large layers on a processor in quicker ways than torch's own, to the same numbers
 ([decision 18](decisions/0018-large-layers-in-quicker-ways.md)), and may so take less time than the bare base. "Base,

@@ -20,9 +20,10 @@ from tests.executors.test_inject import delta_for
 class Attention(nn.Module):
     """As a unet's cross-attention names its layers."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int, words: int) -> None:
         super().__init__()
-        self.to_q, self.to_k, self.to_v = nn.Linear(6, 6), nn.Linear(4, 6), nn.Linear(4, 6)
+        self.to_q = nn.Linear(width, width)
+        self.to_k, self.to_v = nn.Linear(words, width), nn.Linear(words, width)
 
     def forward(self, x: Tensor, prompt: Tensor) -> Tensor:
         weights = (self.to_q(x) @ self.to_k(prompt).mT).softmax(-1)
@@ -30,18 +31,18 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, width: int, words: int) -> None:
         super().__init__()
-        self.attn2 = Attention()
+        self.attn2 = Attention(width, words)
 
     def forward(self, sample: Tensor, encoder_hidden_states: Tensor) -> tuple[Tensor]:
         return (self.attn2(sample, encoder_hidden_states),)
 
 
 class Net(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, width: int = 6, words: int = 4) -> None:
         super().__init__()
-        self.block = Block()
+        self.block = Block(width, words)
 
     def forward(self, sample: Tensor, encoder_hidden_states: Tensor) -> tuple[Tensor]:
         out: tuple[Tensor] = self.block(sample, encoder_hidden_states)
@@ -155,6 +156,45 @@ def test_keys_and_values_are_found_once_a_prompt(net: Net) -> None:
             executor.predict([call] * 3, branches)
     assert seen.count("to_q") == 4
     assert seen.count("to_k") == seen.count("to_v") == 1
+
+
+@torch.no_grad()
+def test_folding_leaves_large_layers_of_the_prompt_as_they_were() -> None:
+    torch.manual_seed(1)
+    net = Net(width=320, words=384)
+    attention, gates = net.block.attn2, torch.tensor([1.0, 0.0, -0.5])
+    before = {path: layer.weight for path, layer in attention.named_children()}
+    places = {path: weight.data_ptr() for path, weight in before.items()}
+    sample, prompt = torch.randn(2, 9, 320), torch.randn(2, 5, 384)
+    bare = net(sample, prompt)[0]
+    with EXECUTORS["reference"](net, parts(net)) as executor:
+        executor.set(gates)
+        expected = net(sample, prompt)[0]
+    assert (expected - bare).abs().max() > 1e-2
+    fold = EXECUTORS["fold"](net, parts(net))
+    with fold:
+        fold.set(gates)
+        torch.testing.assert_close(net(sample, prompt)[0], expected.float())
+        moved = {path for path, weight in before.items() if weight.data_ptr() != places[path]}
+        assert moved == {"to_q"}
+        fold.set(0 * gates)
+        torch.testing.assert_close(net(sample, prompt)[0], bare)
+        fold.set(gates)
+    with fold:  # open again, with no LoRA in it
+        torch.testing.assert_close(net(sample, prompt)[0], bare)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.no_grad()
+def test_folding_writes_other_layers_of_the_prompt(net: Net, dtype: torch.dtype) -> None:
+    large = Net(width=320, words=384).bfloat16() if dtype == torch.bfloat16 else net
+    weight = large.block.attn2.to_k.weight
+    place, before = weight.data_ptr(), weight.clone()
+    with EXECUTORS["fold"](large, parts(large)) as executor:
+        executor.set(torch.tensor([1.0, 0.0, -0.5]))
+        assert weight.data_ptr() != place
+        assert not torch.equal(weight, before)
+    assert weight.data_ptr() == place
 
 
 @torch.no_grad()

@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from lorafusion.errors import WrongBase
 from lorafusion.executors.base import replaced
+from lorafusion.executors.beside import Beside, Mixed
 from lorafusion.executors.block import Block, blocks
 from lorafusion.executors.call import Call
-from lorafusion.executors.quick import quickened
-from lorafusion.executors.same import OF_THE_PROMPT, Remember, Turn
-from lorafusion.executors.site import sites
+from lorafusion.executors.mixture import Mixture
+from lorafusion.executors.quick import large, quickened
+from lorafusion.executors.same import OF_THE_PROMPT, Remember
+from lorafusion.executors.scratch import Scratch
+from lorafusion.executors.site import Site, sites
 from lorafusion.lora import Delta
 
 
@@ -28,7 +31,8 @@ class Fold:
     never written: it goes back bit for bit by pointing at it again, and models that share their
     weights share it. Only layers that an open LoRA changes get a W, and a change of gates writes only
     those that it concerns. Adding the change onto W instead would make pixels depend on what was
-    folded before.
+    folded before. Large layers that map the prompt do so once for these gates, for which a side path is
+    less work than a W, on a processor (decision 19).
 
     Args:
         module: a denoiser or a text encoder.
@@ -49,18 +53,23 @@ class Fold:
                     "folded into; use executor='inject'"
                 )
         self._gates = torch.zeros(len(parts))
-        self._sites = found
+        self._once = [site for site in found if _maps_once(site)]
+        self._sites = [site for site in found if not _maps_once(site)]
         self._blocks: list[Block] = []
-        self._turn = Turn()
+        self._mixed = Mixed(Mixture(list(dict.fromkeys(site.layout for site in self._once))))
         self._stack = ExitStack()
 
     def __enter__(self) -> Fold:
         self._blocks = blocks(self._sites)
+        scratch = Scratch()
         with ExitStack() as stack:
+            for site in self._once:
+                forward = Remember(Beside(site, self._mixed, scratch), self._mixed.turn)
+                stack.enter_context(replaced(site.layer, "forward", forward))
             stack.enter_context(quickened(self._module, {site.layer for site in self._sites}))
             for site in self._sites:
                 if site.path.endswith(OF_THE_PROMPT):
-                    forward = Remember(site.layer.forward, self._turn)
+                    forward = Remember(site.layer.forward, self._mixed.turn)
                     stack.enter_context(replaced(site.layer, "forward", forward))
             self._stack = stack.pop_all()
         return self
@@ -85,7 +94,8 @@ class Fold:
         changed = set((gates != self._gates).nonzero()[:, 0].tolist())
         if not changed:
             return
-        self._turn.number += 1
+        self._mixed.turn.number += 1
+        self._mixed.whole.set(gates.unsqueeze(0))
         open_loras = tuple(gates.nonzero()[:, 0].tolist())
         for block in self._blocks:
             if changed & block.loras:
@@ -104,3 +114,10 @@ class Fold:
         for block in self._blocks:
             block.restore()
         self._gates = torch.zeros_like(self._gates)
+        self._mixed.whole.set(self._gates.unsqueeze(0))
+
+
+def _maps_once(site: Site) -> bool:
+    """Whether a side path, once for each prompt, does as well as W and is less work."""
+    own = site.name == "weight" and site.path.endswith(OF_THE_PROMPT)
+    return own and not site.others and large(site.weight)
