@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 import lorafusion as lf
 from benchmarks.speed.clock import Work, paired
-from benchmarks.speed.models import Bench, bench, targets, twin
+from benchmarks.speed.models import Bench, bench, of_the_prompt, targets, twin
 from benchmarks.speed.peers import Peft
 from benchmarks.speed.steps import executor, weights
-from lorafusion.executors.same import OF_THE_PROMPT
 
 
 def anew(change: Callable[[list[float]], object], many: int) -> Work:
@@ -77,8 +76,8 @@ def folds(
             "unfuse, set, fuse": anew(peer.fuse, opened),
             "fold": anew(lambda new: ours.set(torch.tensor(new + closed)), opened),
             "copy of the weights": copy,
-            "the prompt, fused": lambda: mapped(own.unet, words),
-            "the prompt, folded": lambda: mapped(mine.unet, words),
+            "the prompt, fused": mapping(own.unet, words),
+            "the prompt, folded": mapping(mine.unet, words),
         }
         timings = paired(variants, rounds, device)
     return {
@@ -88,12 +87,16 @@ def folds(
     }
 
 
-def mapped(unet: nn.Module, words: Tensor) -> None:
+def mapping(unet: nn.Module, words: Tensor) -> Work:
     """Keys and values of a prompt that nobody has seen before."""
-    unseen = words.clone()
-    for path, layer in unet.named_modules():
-        if path.endswith(OF_THE_PROMPT):
+    layers = of_the_prompt(unet)
+
+    def run() -> None:
+        unseen = words.clone()
+        for layer in layers:
             layer(unseen)
+
+    return run
 
 
 def drift(one: Bench, loras: Sequence[lf.LoRA], cycles: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import lorafusion as lf
+from lorafusion.executors.same import OF_THE_PROMPT
 from lorafusion.lora import LowRank
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -134,6 +135,11 @@ def targets(unet: nn.Module, which: str = "kohya") -> dict[str, nn.Module]:
         for path, layer in unet.named_modules()
         if ".attentions." in path and path.endswith(ends) and hasattr(layer, "weight")
     }
+
+
+def of_the_prompt(unet: nn.Module) -> list[nn.Module]:
+    """Layers that map the prompt to keys and values."""
+    return [layer for path, layer in unet.named_modules() if f".{path}".endswith(OF_THE_PROMPT)]
 
 
 def random_lora(unet: nn.Module, seed: int, rank: int = 32, which: str = "kohya") -> lf.LoRA:

@@ -7,15 +7,13 @@ from typing import Any
 import torch
 
 from benchmarks.speed.clock import Work, paired
-from benchmarks.speed.models import Bench
-from lorafusion.executors.same import OF_THE_PROMPT, Remember, Turn
+from benchmarks.speed.models import Bench, of_the_prompt
+from lorafusion.executors.same import Remember, Turn
 
 
 def prompt(one: Bench, batch: int, latent: int, rounds: int, device: str = "cpu") -> dict[str, Any]:
     """The layers of one step that map the prompt, without any LoRA, beside the whole step."""
-    layers = [
-        layer for path, layer in one.unet.named_modules() if f".{path}".endswith(OF_THE_PROMPT)
-    ]
+    layers = of_the_prompt(one.unet)
     remembered = [Remember(layer.forward, Turn()) for layer in layers]
     words = one.inputs(batch, latent)["encoder_hidden_states"]
 
