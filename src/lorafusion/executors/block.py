@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lorafusion.executors.layout import Picked
+from lorafusion.executors.layout import Picked, opened
 from lorafusion.executors.site import Site
 
 
@@ -78,7 +78,8 @@ class Block:
         rank_gates = (gates[picked.owner] * picked.scale).to(self._downs[0])
         for index, site in enumerate(self._members):
             pristine, own = self._pristine[index], room[index]
-            down, up = picked.of(self._downs[index], 0), picked.of(self._ups[index], 1) * rank_gates
+            ups, downs = picked.of(self._ups[index], 1), picked.of(self._downs[index], 0)
+            up, down = opened(ups, downs, rank_gates)
             base = pristine.flatten(1)
             if pristine.dtype == wide:
                 torch.addmm(base, up, down, out=own.flatten(1))
@@ -92,8 +93,8 @@ class Block:
         downs, ups = self._stacked()
         rank_gates = (gates[picked.owner] * picked.scale).to(ups)
         torch._foreach_copy_(list(room), self._pristine)
-        up = (picked.of(ups, 2) * rank_gates).to(kind)
-        room.flatten(2).baddbmm_(up, picked.of(downs, 1).to(kind))
+        up, down = opened(picked.of(ups, 2), picked.of(downs, 1), rank_gates)
+        room.flatten(2).baddbmm_(up.to(kind), down.to(kind))
         for site, own in zip(self._members, room, strict=True):
             self._put(site, own, own)
 

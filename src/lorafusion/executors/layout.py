@@ -84,3 +84,16 @@ class Layout:
         together = last - first + 1 == len(places)
         where = slice(first, last + 1) if together else places
         return Picked(where, self.owner[places], self.scale[places])
+
+
+def opened(
+    up: Float[Tensor, "*n o r"], down: Float[Tensor, "*n r c"], rank_gates: Float[Tensor, " r"]
+) -> tuple[Tensor, Tensor]:
+    """Both factors of a change with its directions open this far, by way of the smaller: that is less work.
+
+    Returns:
+        [*n, o, r] and [*n, r, c], whose product is up @ diag(rank_gates) @ down.
+    """
+    if up.numel() <= down.numel():
+        return up * rank_gates, down
+    return up, down * rank_gates.unsqueeze(-1)
