@@ -17,7 +17,8 @@ INTRO = """# Speed beside peers
 diffusers with peft and lorafusion in turn, in one process, on the same weights and LoRAs: a full-size UNet of Stable
 Diffusion 1.5 from its configuration with random weights (times do not depend on them), float32, one thread, and LoRAs
 of rank 32 that change what kohya's trainer changes. Times are the process's own; ratios are taken round by round, and
-the median is given with the least and the most. How: [benchmarks/speed](../benchmarks/speed/README.md).
+the median is given with the least and the most. What is seen close to its goal may fall to the other side of it in
+another run. How: [benchmarks/speed](../benchmarks/speed/README.md).
 
 peft makes large temporaries, which cost page faults under glibc's default allocator; "tuned" has the thresholds
 `MALLOC_MMAP_THRESHOLD_` and `MALLOC_TRIM_THRESHOLD_` raised, so that they cost none.
