@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lorafusion.executors.layout import opened
+from lorafusion.executors.layout import with_gates
 
 
 @pytest.mark.parametrize("shape", [(9, 4), (4, 9), (5, 5)])
@@ -17,7 +17,7 @@ def test_either_factor_may_take_the_gates(shape: tuple[int, int], members: tuple
         return torch.randn(size, dtype=torch.float64, generator=draw)
 
     up, down, gates = random(*members, shape[0], 6), random(*members, 6, shape[1]), random(6)
-    factors = opened(up, down, gates)
+    factors = with_gates(up, down, gates)
     torch.testing.assert_close(factors[0] @ factors[1], up @ torch.diag(gates) @ down)
     higher = shape[0] > shape[1]
     assert (factors[0] is up, factors[1] is down) == (higher, not higher)

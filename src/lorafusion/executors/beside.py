@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lorafusion.executors.forms import LAUNCH, Sizes
-from lorafusion.executors.layout import Layout, Picked, opened
+from lorafusion.executors.layout import Layout, Picked, with_gates
 from lorafusion.executors.mixture import Mixture
 from lorafusion.executors.quick import Quick, plain
 from lorafusion.executors.same import Turn, recorded
@@ -168,7 +168,7 @@ class Beside:
             owner, weight = (id(self), id(mixture)), self.site.weight
             down, up, gates = self._opened(x, mixture)
             room = self.scratch.room(owner, weight, keep=not recorded(x))
-            up, down = opened(up, down, gates[0])
+            up, down = with_gates(up, down, gates[0])
             torch.addmm(weight.flatten(1), up, down, out=room.view(weight.shape[0], -1))
             if not recorded(x):
                 self.scratch.written(owner, self.mixed.turn.number)

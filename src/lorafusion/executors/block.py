@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lorafusion.executors.layout import Picked, opened
+from lorafusion.executors.layout import Picked, with_gates
 from lorafusion.executors.site import Site
 
 
@@ -79,7 +79,7 @@ class Block:
         for index, site in enumerate(self._members):
             pristine, own = self._pristine[index], room[index]
             ups, downs = picked.of(self._ups[index], 1), picked.of(self._downs[index], 0)
-            up, down = opened(ups, downs, rank_gates)
+            up, down = with_gates(ups, downs, rank_gates)
             base = pristine.flatten(1)
             if pristine.dtype == wide:
                 torch.addmm(base, up, down, out=own.flatten(1))
@@ -93,7 +93,7 @@ class Block:
         downs, ups = self._stacked()
         rank_gates = (gates[picked.owner] * picked.scale).to(ups)
         torch._foreach_copy_(list(room), self._pristine)
-        up, down = opened(picked.of(ups, 2), picked.of(downs, 1), rank_gates)
+        up, down = with_gates(picked.of(ups, 2), picked.of(downs, 1), rank_gates)
         room.flatten(2).baddbmm_(up.to(kind), down.to(kind))
         for site, own in zip(self._members, room, strict=True):
             self._put(site, own, own)

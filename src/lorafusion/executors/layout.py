@@ -86,7 +86,7 @@ class Layout:
         return Picked(where, self.owner[places], self.scale[places])
 
 
-def opened(
+def with_gates(
     up: Float[Tensor, "*n o r"], down: Float[Tensor, "*n r c"], rank_gates: Float[Tensor, " r"]
 ) -> tuple[Tensor, Tensor]:
     """Both factors of a change with its directions open this far, by way of the smaller: that is less work.
