@@ -56,7 +56,7 @@ class Fold:
         self._once = [site for site in found if _maps_once(site)]
         self._sites = [site for site in found if not _maps_once(site)]
         self._blocks: list[Block] = []
-        self._mixed = Mixed(Mixture(list(dict.fromkeys(site.layout for site in self._once))))
+        self._mixed = Mixed(Mixture([site.layout for site in self._once]))
         self._stack = ExitStack()
 
     def __enter__(self) -> Fold:

@@ -43,7 +43,7 @@ class Inject:
         self._module, self._forward = module, module.forward
         self._sites = sites(module, parts, dtype=None)
         check_low_rank(self._sites)
-        self._layouts = list(dict.fromkeys(site.layout for site in self._sites))
+        self._layouts = [site.layout for site in self._sites]
         self._mixed = Mixed(Mixture(self._layouts))
         self._mixtures: list[Mixture] = []
         self._given: tuple[tuple[int, ...], Tensor] | None = None

@@ -28,11 +28,11 @@ class Mixture:
     see the new weights.
 
     Args:
-        layouts: those of the model's layers, each once.
+        layouts: those of the model's layers.
     """
 
     def __init__(self, layouts: Sequence[Layout]) -> None:
-        self._layouts = layouts
+        self._layouts = tuple(dict.fromkeys(layouts))
         self._openings: dict[tuple[int, ...], _Opening] = {}
         self._copies: dict[tuple[torch.device, torch.dtype], Tensor] = {}
         self.open_loras: tuple[int, ...] = ()
